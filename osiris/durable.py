@@ -1,0 +1,102 @@
+"""The only place that syncs, replaces or removes what must survive a crash.
+
+Every function raises the plain ``OSError``; callers say in an ``OsirisError`` what that means for the user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+if sys.platform == "darwin":
+    import fcntl
+
+    def sync_file(fd: int) -> None:
+        """Force the bytes of ``fd`` to the platter: on macOS only ``F_FULLFSYNC`` does."""
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+
+else:
+
+    def sync_file(fd: int) -> None:
+        """Return once the bytes and the size of ``fd`` survive a power cut. Never retried by anyone."""
+        os.fdatasync(fd)
+
+
+def sync_directory(path: Path) -> None:
+    """Return once the names in the directory ``path`` survive a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_directory(path: Path) -> None:
+    """Create ``path`` and its missing parents, each synced into its parent; an existing directory is left alone."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir()
+        sync_directory(path.parent)
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """Write every byte of ``content`` at the file's position, however short the single writes are."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def write_file(path: Path, content: bytes, *, sync: bool) -> None:
+    """Write ``path`` in place, from empty. Only for files that nobody reads yet."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        write_all(fd, content)
+        if sync:
+            sync_file(fd)
+    finally:
+        os.close(fd)
+
+
+def replace_file(path: Path, content: bytes, *, sync: bool, temporary: Path | None = None) -> None:
+    """Give ``path`` new bytes in one step: readers see the old file or the new one, never a part.
+
+    With ``sync`` the step itself survives a power cut. ``temporary`` is a name on the same file system that nobody else
+    uses now; left out, it is one beside ``path``.
+    """
+    temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write_file(temporary, content, sync=sync)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if sync:
+        sync_directory(path.parent)
+
+
+def move_into_place(temporary: Path, target: Path) -> None:
+    """Rename a finished file or directory to ``target`` and sync the name; the content must have been synced before."""
+    temporary.replace(target)
+    sync_directory(target.parent)
+
+
+def sync_path(path: Path) -> None:
+    """Sync one finished file by name."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        sync_file(fd)
+    finally:
+        os.close(fd)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, a link (never what it points at) or a directory; nothing there is fine."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    elif path.is_dir():
+        shutil.rmtree(path)

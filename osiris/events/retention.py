@@ -1,0 +1,34 @@
+"""What retention meant to delete, and what it deleted."""
+
+from __future__ import annotations
+
+import msgspec
+
+from osiris.events.base import EventBase
+
+
+class PrunedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a pipeline and the paths (relative to the project's root) that go or went with it."""
+
+    run_id: str
+    pipeline_slug: str
+    paths: tuple[str, ...]
+
+
+class RetentionPlanned(EventBase, frozen=True, kw_only=True, tag="retention.planned"):
+    """These paths are about to be deleted; recorded first, so that a kill in between loses no trace."""
+
+    plan_id: str
+    planned_at: str
+    runs: tuple[PrunedRun, ...]
+
+
+class RetentionPruned(EventBase, frozen=True, kw_only=True, tag="retention.pruned"):
+    """These paths are gone."""
+
+    plan_id: str
+    pruned_at: str
+    runs: tuple[PrunedRun, ...]
+
+
+RetentionEvent = RetentionPlanned | RetentionPruned

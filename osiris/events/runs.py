@@ -1,0 +1,105 @@
+"""The first family: pipelines that were compiled and tagged, runs from start to end."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from osiris.events.base import EventBase
+
+
+class RunError(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a run did not succeed: a stable dotted ``code``, a sentence, and the step and line where it is known."""
+
+    code: str
+    message: str
+    step: str = ""
+    line: int = 0
+    hint: str = ""
+
+
+class PipelineCompiled(EventBase, frozen=True, kw_only=True, tag="pipeline.compiled"):
+    """A build of the pipeline stands under ``manifest_path`` and is the newest of its profile."""
+
+    pipeline_slug: str
+    profile: str
+    manifest_hash: str
+    manifest_short: str
+    payload_digest: str
+    manifest_path: str
+    source_path: str
+    compiled_at: str
+
+
+class RunStarted(EventBase, frozen=True, kw_only=True, tag="run.started"):
+    """A run got its number; nothing of it exists on disk yet but its lock.
+
+    ``number`` counts the runs of one pipeline from 1 without gaps. ``session`` names the lock file that the running
+    process holds. Paths are relative to the project's root; ``profile`` is "" where profiles are off.
+    """
+
+    run_id: str
+    number: int
+    session: str
+    pipeline_slug: str
+    profile: str
+    manifest_hash: str
+    manifest_short: str
+    payload_digest: str
+    started_at: str
+    run_logs_path: str
+    aiop_path: str
+    manifest_path: str
+    tags: tuple[str, ...] = ()
+    branch: str = ""
+    user: str = ""
+    git_commit: str = ""
+    pid: int = 0
+    runtime_env: dict[str, str] = {}
+
+
+class RunFinished(EventBase, frozen=True, kw_only=True, tag="run.finished"):
+    """A run came to its end by itself. ``rows_in`` and ``rows_out`` are exact, or null where nothing was counted."""
+
+    run_id: str
+    pipeline_slug: str
+    status: Literal["success", "failed", "cancelled"]
+    finished_at: str
+    duration_ms: int
+    rows_in: int | None = None
+    rows_out: int | None = None
+    error: RunError | None = None
+
+
+class RunInterrupted(EventBase, frozen=True, kw_only=True, tag="run.interrupted"):
+    """The process of a run was found dead; ``noticed_at`` is when, for nobody knows when it died."""
+
+    run_id: str
+    pipeline_slug: str
+    noticed_at: str
+    error: RunError
+
+
+class PipelineTagged(EventBase, frozen=True, kw_only=True, tag="pipeline.tagged"):
+    """The pipeline's tags are now ``tags`` (sorted); new runs inherit them."""
+
+    pipeline_slug: str
+    tags: tuple[str, ...]
+    tagged_at: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class RunTagged(EventBase, frozen=True, kw_only=True, tag="run.tagged"):
+    """The tags of one run are now ``tags`` (sorted)."""
+
+    run_id: str
+    pipeline_slug: str
+    tags: tuple[str, ...]
+    tagged_at: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+RunEvent = PipelineCompiled | RunStarted | RunFinished | RunInterrupted | PipelineTagged | RunTagged

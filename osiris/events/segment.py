@@ -1,0 +1,125 @@
+"""One file of the journal: its name, when a new one begins, and how its entries are read in order.
+
+A segment is named by the sequence number of its first entry, so the next one's name is known without looking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from osiris.events.entry import (
+    ENTRY_TAIL_BYTES,
+    FIRST_PREV,
+    MAX_ENTRY_BYTES,
+    Damage,
+    Entry,
+    entry_hash_at_end,
+    open_entry,
+    self_consistent,
+)
+
+_NAME = re.compile(r"([0-9]{20})\.ndjson")
+_LONGEST_LINE_BYTES = MAX_ENTRY_BYTES + 1
+
+
+class Position(NamedTuple):
+    """A place behind an entry: its ``seq``, ``hash`` and ``id``, and the byte ``offset`` of its end in its segment.
+
+    ``segment`` is the first sequence number of the segment, that is, its name.
+    """
+
+    seq: int
+    hash: str
+    id: str
+    segment: int
+    offset: int
+
+
+START = Position(0, FIRST_PREV, "", 1, 0)
+
+
+class TornTail(NamedTuple):
+    """Bytes behind the last good entry: ``size`` of them from ``offset`` on, nothing good among them."""
+
+    path: Path
+    offset: int
+    size: int
+    reason: str
+
+
+class CorruptSegment(Exception):  # noqa: N818 - the journal turns it into the error that a person sees
+    """A bad middle: where it is, and what differs."""
+
+    def __init__(self, path: Path, offset: int, reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+        self.offset = offset
+        self.reason = reason
+
+
+def segment_name(first_seq: int) -> str:
+    """``00000000000000000001.ndjson``: twenty digits, so that names sort as numbers do."""
+    return f"{first_seq:020d}.ndjson"
+
+
+def list_segments(directory: Path) -> list[int]:
+    """First sequence numbers of all segments in ``directory``, ascending; [] where it does not exist."""
+    if not directory.is_dir():
+        return []
+    return sorted(int(match[1]) for match in (_NAME.fullmatch(path.name) for path in directory.iterdir()) if match)
+
+
+def rolls_over(position: Position, line_bytes: int, segment_bytes: int) -> bool:
+    """Whether ``line_bytes`` more would take the segment past ``segment_bytes``; a segment holds at least one entry."""
+    return position.offset > 0 and position.offset + line_bytes > segment_bytes
+
+
+def holds(path: Path, position: Position) -> bool:
+    """Whether the entry that ends at ``position`` in ``path`` states the hash that ``position`` remembers."""
+    if position.offset == 0:
+        return True
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, position.offset - ENTRY_TAIL_BYTES))
+            return entry_hash_at_end(file.read(ENTRY_TAIL_BYTES)) == position.hash
+    except FileNotFoundError:
+        return False
+
+
+def read_segment(path: Path, after: Position) -> Iterator[tuple[Entry, Position] | TornTail]:
+    """Entries of ``path`` behind ``after``, in order, each with the position behind it.
+
+    A torn tail comes last, if there is one. Raises :class:`CorruptSegment` where a good entry stands behind a bad one.
+    A line that looks bad is read a second time first: a writer may have been in the middle of it.
+    """
+    with path.open("rb") as file:
+        file.seek(after.offset)
+        position, doubted = after, False
+        while line := file.readline(_LONGEST_LINE_BYTES):
+            try:
+                entry = open_entry(line, position.seq + 1, position.hash)
+            except Damage as damage:
+                if not doubted:
+                    doubted = True
+                    file.seek(position.offset)
+                    continue
+                yield _torn_or_corrupt(path, position.offset, str(damage))
+                return
+            doubted = False
+            position = Position(entry.seq, entry.hash, entry.id, after.segment, position.offset + len(line))
+            yield entry, position
+
+
+def _torn_or_corrupt(path: Path, offset: int, reason: str) -> TornTail:
+    with path.open("rb") as file:
+        file.seek(offset)
+        size = 0
+        while line := file.readline(_LONGEST_LINE_BYTES):
+            # The damaged line itself may be a whole entry that stands in the wrong place: that is no torn write either.
+            if self_consistent(line):
+                raise CorruptSegment(path, offset, reason)
+            size += len(line)
+    return TornTail(path, offset, size, reason)

@@ -1,0 +1,47 @@
+"""Every place in a project, relative to its root, with ``/``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+import msgspec
+
+from osiris.config import FilesystemConfig
+from osiris.layout.tokens import TokenRenderer
+
+
+class RunPaths(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one run keeps its files."""
+
+    run_logs: str
+    aiop: str
+
+
+class FilesystemContract:
+    """Paths from the configuration's names and a run's or build's tokens; pure."""
+
+    def __init__(self, config: FilesystemConfig) -> None:
+        self._config = config
+        self._renderer = TokenRenderer()
+
+    def manifest_dir(self, tokens: Mapping[str, str]) -> str:
+        """The folder of a build: ``build/pipelines/[<profile>/]<slug>/<short>-<hash>``."""
+        name = self._renderer.render(self._config.naming.manifest_dir, tokens)
+        return _join(self._config.build_dir, "pipelines", tokens.get("profile", ""), name)
+
+    def run_paths(self, tokens: Mapping[str, str]) -> RunPaths:
+        """The run folder and the pack folder of a run."""
+        naming = self._config.naming
+        manifest_name = self._renderer.render(naming.manifest_dir, tokens)
+        profile = tokens.get("profile", "")
+        return RunPaths(
+            run_logs=_join(self._config.run_logs_dir, profile, self._renderer.render(naming.run_dir, tokens)),
+            aiop=_join(
+                self._config.aiop_dir, profile, manifest_name, self._renderer.render(naming.aiop_run_dir, tokens)
+            ),
+        )
+
+
+def _join(*parts: str) -> str:
+    return PurePosixPath(*(part for part in parts if part)).as_posix()

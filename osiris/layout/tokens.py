@@ -1,0 +1,108 @@
+"""Names made of tokens: ``{pipeline_slug}/{run_ts}_{run_id}``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from osiris.clock import epoch_ms
+from osiris.errors import OsirisError
+
+TOKENS = (
+    "pipeline_slug",
+    "profile",
+    "manifest_hash",
+    "manifest_short",
+    "manifest_version",
+    "run_id",
+    "run_ts",
+    "status",
+    "branch",
+    "user",
+    "tags",
+)
+LONGEST_NAME_BYTES = 255
+
+_TOKEN = re.compile(r"\{([^{}]*)\}")
+_NOT_SAFE = re.compile(r"[^a-z0-9_-]+")
+_NOT_SAFE_EXACT = re.compile(r"[^A-Za-z0-9_.+-]+")
+_KEPT_AS_THEY_ARE = frozenset({"run_id", "run_ts", "manifest_hash", "manifest_short"})
+
+
+def slugify_token(text: str) -> str:
+    """Lower-case ``text`` of ``[a-z0-9_-]`` only; everything else collapses to one ``-``, none at the ends."""
+    return _NOT_SAFE.sub("-", text.lower()).strip("-")
+
+
+def pipeline_slug(file_name: str) -> str:
+    """The slug of an OML file: its name without the ending. An empty slug is an error."""
+    slug = slugify_token(PurePosixPath(file_name).name.rsplit(".", 1)[0])
+    if not slug:
+        raise OsirisError(
+            f"the file name {file_name!r} gives no slug: none of its characters is a letter, a digit, _ or -",
+            "Rename the file, for example to orders.yaml.",
+            code="layout.empty_slug",
+            path=file_name,
+        )
+    return slug
+
+
+def render_run_ts(moment: datetime, run_ts_format: str) -> str:
+    """The start of a run for folder names: ``iso_basic_z``, ``epoch_ms`` or a strftime pattern, in UTC."""
+    moment = moment.astimezone(UTC)
+    if run_ts_format == "epoch_ms":
+        return str(epoch_ms(moment))
+    pattern = run_ts_format if "%" in run_ts_format else "%Y%m%dT%H%M%SZ"
+    return _NOT_SAFE_EXACT.sub("-", moment.strftime(pattern))
+
+
+class TokenRenderer:
+    """Renders templates. Values are made safe for a file system; missing ones are empty and separators collapse."""
+
+    def render(self, template: str, tokens: Mapping[str, str]) -> str:
+        """A relative path that stays below its root; anything else is an error that names the template."""
+        for name in _TOKEN.findall(template):
+            if name not in TOKENS:
+                raise OsirisError(
+                    f"the naming template {template!r} has an unknown token {{{name}}}",
+                    f"Known tokens: {', '.join(TOKENS)}.",
+                    code="layout.unknown_token",
+                    path="osiris.yaml",
+                )
+        rendered = _TOKEN.sub(lambda match: _safe(match[1], tokens.get(match[1], "")), template)
+        return _checked("/".join(_collapse(part) for part in rendered.split("/")), template)
+
+
+def _safe(token: str, value: str) -> str:
+    if token in _KEPT_AS_THEY_ARE:  # these can be searched for as they stand in the index
+        return _NOT_SAFE_EXACT.sub("-", value).replace("..", "-")
+    if token == "tags":  # noqa: S105 - the name of a naming token
+        return "+".join(filter(None, (slugify_token(tag) for tag in value.split("+"))))
+    return slugify_token(value)
+
+
+def _collapse(part: str) -> str:
+    """One separator where missing tokens left several, none at the ends."""
+    collapsed = re.sub(r"-{2,}", "-", re.sub(r"_{2,}", "_", part))
+    return re.sub(r"_-|-_", "_", collapsed).strip("_-")
+
+
+def _checked(path: str, template: str) -> str:
+    names = [name for name in path.split("/") if name]
+    problem = ""
+    if path.startswith("/") or "\0" in path or any(name in {".", ".."} for name in names):
+        problem = "leaves its root"
+    elif not names:
+        problem = "comes out empty"
+    elif any(len(name.encode()) > LONGEST_NAME_BYTES for name in names):
+        problem = f"has a name of more than {LONGEST_NAME_BYTES} bytes"
+    if problem:
+        raise OsirisError(
+            f"the naming template {template!r} {problem}",
+            "Correct filesystem.naming in osiris.yaml.",
+            code="layout.bad_name",
+            path="osiris.yaml",
+        )
+    return "/".join(names)

@@ -1,0 +1,123 @@
+"""``counters.sqlite``: the run counters, and how far the index has come.
+
+The checkpoint row is the witness of the journal: its ``seq`` and ``hash`` were acknowledged, so a journal that does not
+hold them any more was damaged or rolled back. Nothing here is synced: after a power cut the file is as disposable as
+the rest of the index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from osiris.events.segment import Position
+from osiris.projections.base import SetCounter
+
+DATABASE = "counters.sqlite"
+FORMAT_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS counters (
+    pipeline_slug TEXT PRIMARY KEY,
+    last_value INTEGER NOT NULL,
+    updated_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS checkpoint (
+    seq INTEGER NOT NULL, hash TEXT NOT NULL, id TEXT NOT NULL, segment INTEGER NOT NULL, end_offset INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS projection_states (projection TEXT PRIMARY KEY, state TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL);
+"""
+
+_BUMP = (
+    "INSERT INTO counters (pipeline_slug, last_value, updated_at) VALUES (?, ?, ?) ON CONFLICT (pipeline_slug) "
+    "DO UPDATE SET last_value = excluded.last_value, updated_at = excluded.updated_at"
+)
+
+
+class Checkpoint(NamedTuple):
+    """What one read of the database says: the position, the dumped states, the size of each growing file."""
+
+    position: Position
+    states: dict[str, str]
+    sizes: dict[str, int]
+
+
+def create(path: Path) -> None:
+    """An empty database at ``path``."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous=OFF")
+        db.execute("PRAGMA journal_mode=WAL")
+        _initialise(db)
+
+
+def scratch() -> sqlite3.Connection:
+    """An empty database in memory."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    _initialise(db)
+    return db
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open an existing database for live updates; ``sqlite3.Error`` where there is none that can be used."""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
+    db.execute("PRAGMA synchronous=OFF")
+    return db
+
+
+def connect_frozen(path: Path) -> sqlite3.Connection:
+    """Open an existing database without a lock and without writing a byte, as it stands in the main file."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+
+
+def load(db: sqlite3.Connection) -> Checkpoint | None:
+    """The checkpoint, read in one transaction; None where the database is not one that this version keeps."""
+    try:
+        db.execute("BEGIN")
+        try:
+            if db.execute("PRAGMA user_version").fetchone()[0] != FORMAT_VERSION:
+                return None
+            rows = db.execute("SELECT seq, hash, id, segment, end_offset FROM checkpoint").fetchall()
+            if len(rows) != 1:
+                return None
+            states = dict(db.execute("SELECT projection, state FROM projection_states"))
+            return Checkpoint(Position(*rows[0]), states, dict(db.execute("SELECT path, bytes FROM files")))
+        finally:
+            db.execute("COMMIT")
+    except sqlite3.DatabaseError:
+        return None
+
+
+def save(
+    db: sqlite3.Connection,
+    position: Position,
+    states: dict[str, str],
+    sizes: dict[str, int],
+    counters: Iterable[SetCounter],
+) -> None:
+    """Move the checkpoint: position, states, changed sizes and counters in one transaction."""
+    db.execute("BEGIN IMMEDIATE")
+    db.executemany(_BUMP, counters)
+    db.execute("DELETE FROM checkpoint")
+    db.execute("INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?)", position)
+    db.executemany("INSERT OR REPLACE INTO projection_states VALUES (?, ?)", states.items())
+    db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", sizes.items())
+    db.execute("COMMIT")
+    # Bring the main file up to date, so that a reader that must not write anything sees the truth in it.
+    db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def dump_rows(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Schema and ordered rows of every table: how two databases are compared."""
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+    schema = db.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
+    rows = {name: db.execute(f'SELECT * FROM "{name}" ORDER BY 1').fetchall() for name in tables}  # noqa: S608
+    return {"(schema)": schema, **rows}
+
+
+def _initialise(db: sqlite3.Connection) -> None:
+    db.executescript(_SCHEMA)
+    db.execute(f"PRAGMA user_version={FORMAT_VERSION}")

@@ -1,0 +1,90 @@
+"""All projections, folded together: the states, how far they got, and what one more entry changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
+from osiris.errors import ExitCode, OsirisError
+from osiris.events.catalog import EVENT_TYPES, UnknownEvent
+from osiris.events.entry import Entry
+from osiris.projections import PROJECTIONS
+from osiris.projections.base import Change, Projection
+
+_State = TypeVar("_State", bound=msgspec.Struct)
+_encode = msgspec.json.Encoder().encode
+
+
+class Fold:
+    """The states of all projections behind some entry.
+
+    ``unknown`` counts, by type, the events of a newer Osiris that were passed over.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, msgspec.Struct] = {
+            projection.name: projection.state_type() for projection in PROJECTIONS
+        }
+        self.unknown: dict[str, int] = {}
+
+    def state(self, projection: Projection, state_type: type[_State]) -> _State:
+        """The state of one projection, typed."""
+        state = self._states[projection.name]
+        if not isinstance(state, state_type):
+            raise TypeError(f"{projection.name} keeps a {type(state).__name__}")
+        return state
+
+    def advance(self, entry: Entry) -> list[Change]:
+        """Fold one more entry and return what it changes in the index, in order."""
+        if isinstance(entry.event, UnknownEvent):
+            self.unknown[entry.event.type] = self.unknown.get(entry.event.type, 0) + 1
+            return []
+        changes: list[Change] = []
+        for projection in PROJECTIONS:
+            changes += projection.apply(self._states[projection.name], entry)
+        return changes
+
+    def run(self, entries: Iterable[Entry], sink: Callable[[Change], None]) -> None:
+        """Fold all ``entries`` and hand every change to ``sink``."""
+        for entry in entries:
+            for change in self.advance(entry):
+                sink(change)
+
+    def refuse_newer(self) -> None:
+        """Exit 8 where a newer Osiris wrote to this journal: what its events mean is not known here."""
+        if self.unknown:
+            types = ", ".join(sorted(self.unknown))
+            raise OsirisError(
+                f"the journal has events that this version does not know: {types}",
+                "Use the newer Osiris that wrote them; reading verbs still work with what is known here.",
+                code="journal.newer",
+                exit_code=ExitCode.NEWER_OSIRIS,
+            )
+
+    def dump(self) -> dict[str, str]:
+        """The states as JSON texts by projection, and what is unknown under ``unknown``."""
+        states = {name: _encode(state).decode() for name, state in self._states.items()}
+        return {**states, "unknown": _encode(self.unknown).decode()}
+
+
+def load_fold(texts: dict[str, str]) -> Fold | None:
+    """The fold that was dumped as ``texts``.
+
+    None where this version folds otherwise: another set of projections, a state of another shape, or events that were
+    unknown then and are known now. Such an index is rebuilt.
+    """
+    fold = Fold()
+    try:
+        fold.unknown = msgspec.json.decode(texts.get("unknown", "{}"), type=dict[str, int])
+        states: dict[str, Any] = {
+            projection.name: msgspec.json.decode(texts[projection.name], type=projection.state_type)
+            for projection in PROJECTIONS
+        }
+    except (KeyError, msgspec.MsgspecError):
+        return None
+    if len(texts) != len(states) + 1 or fold.unknown.keys() & EVENT_TYPES.keys():
+        return None
+    fold._states = states
+    return fold

@@ -1,0 +1,185 @@
+"""An index made from nothing but the journal, beside the old one, and swapped in file by file.
+
+Killed at any point, it leaves an index without a database, which the next command rebuilds. Memory is bounded by the
+number of pipelines and of retro-active changes, not by the length of the history.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+
+from osiris import durable
+from osiris.events.journal import Journal, JournalReader
+from osiris.ledger import checkpoint
+from osiris.ledger.fold import Fold
+from osiris.projections.base import Append, Change, Prepend, Revise, SetCounter, Write
+
+Revisions = dict[tuple[str, bytes], list[Revise]]
+"""What later entries say about lines of earlier ones, by file and line key, in journal order."""
+
+_FLUSH_BYTES = 8 * 1024 * 1024
+
+
+class LineRevisions:
+    """Collects revisions in a first fold, and applies them to each line as it is made in a second one."""
+
+    def __init__(self, known: Revisions | None = None) -> None:
+        self._known = known or {}
+        self.found: Revisions = {}
+
+    def note(self, change: Revise) -> None:
+        """Remember one revision."""
+        self.found.setdefault((change.path, change.key), []).append(change)
+
+    def final(self, path: str, line: bytes) -> bytes:
+        """``line`` as the end of the journal has it."""
+        if self._known:
+            for revision in self._known.get((path, line[: line.index(b",") + 1]), ()):
+                line = revision.edit(line)
+        return line
+
+    def complete(self) -> bool:
+        """Whether every revision that was found had been known before: the lines are final."""
+        return self.found.keys() <= self._known.keys()
+
+
+class FreshFiles:
+    """Writes the files of a new index in ``directory``; newest-first files stay oldest-first until :meth:`finish`."""
+
+    def __init__(self, directory: Path, revisions: LineRevisions) -> None:
+        self._directory = directory
+        self.revisions = revisions
+        self._buffers: dict[str, bytearray] = {}
+        self._buffered_bytes = 0
+        self._newest_first: set[str] = set()
+        self._whole: dict[str, bytes] = {}
+        self.counters: dict[str, SetCounter] = {}
+
+    def apply(self, change: Change) -> None:
+        """Carry out one change."""
+        match change:
+            case Append(path=path, line=line):
+                self._add(path, line)
+            case Prepend(path=path, line=line):
+                self._newest_first.add(path)
+                self._add(path, line)
+            case Write(path=path, content=content):
+                self._whole[path] = content
+            case Revise():
+                self.revisions.note(change)
+            case SetCounter(slug=slug):
+                self.counters[slug] = change
+
+    def finish(self) -> dict[str, int]:
+        """Complete every file; returns the size of each growing one."""
+        self._flush()
+        sizes: dict[str, int] = {}
+        for path in self._buffers:
+            target = self._directory / path
+            if path in self._newest_first:
+                _reverse_lines(target)
+            sizes[path] = target.stat().st_size
+        for path, content in self._whole.items():
+            target = self._directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            durable.write_file(target, content, sync=False)
+        return sizes
+
+    def _add(self, path: str, line: bytes) -> None:
+        line = self.revisions.final(path, line)
+        self._buffers.setdefault(path, bytearray()).extend(line)
+        self._buffered_bytes += len(line)
+        if self._buffered_bytes > _FLUSH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        for path, buffer in self._buffers.items():
+            if buffer:
+                target = self._directory / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("ab") as file:
+                    file.write(buffer)
+                buffer.clear()
+        self._buffered_bytes = 0
+
+
+def rebuild_index(directory: Path, journal: Journal) -> tuple[Fold, JournalReader]:
+    """Replace the index in ``directory`` by a fresh one; the caller holds the index lock.
+
+    Raises ``OSError`` where the disk fails, and the journal's own errors; the old index then stands as it was.
+    """
+    fresh = directory.with_name(directory.name + ".new")
+    durable.remove_tree(fresh)
+    fold, tail, files = _fold_into(fresh, journal, LineRevisions())
+    if not files.revisions.complete():
+        durable.remove_tree(fresh)
+        fold, tail, files = _fold_into(fresh, journal, LineRevisions(files.revisions.found))
+    sizes = files.finish()
+    database = fresh / checkpoint.DATABASE
+    checkpoint.create(database)
+    with contextlib.closing(checkpoint.connect(database)) as db:
+        checkpoint.save(db, tail.position, fold.dump(), sizes, files.counters.values())
+    _swap(fresh, directory)
+    return fold, tail
+
+
+def _fold_into(fresh: Path, journal: Journal, revisions: LineRevisions) -> tuple[Fold, JournalReader, FreshFiles]:
+    fresh.mkdir(parents=True)
+    fold, tail, files = Fold(), journal.read(), FreshFiles(fresh, revisions)
+    fold.run(tail, files.apply)
+    return fold, tail, files
+
+
+def _swap(fresh: Path, directory: Path) -> None:
+    """Move every file of ``fresh`` over the one in ``directory`` and remove what does not belong there.
+
+    The old database goes first and the new one comes last: in between, nobody takes the index for usable.
+    """
+    if not directory.is_dir():
+        durable.remove_tree(directory)
+        directory.mkdir(parents=True)
+    for suffix in ("", "-wal", "-shm"):
+        durable.remove_tree(directory / f"{checkpoint.DATABASE}{suffix}")
+    wanted = {path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file()} - {Path(checkpoint.DATABASE)}
+    _clear(directory, wanted)
+    for path in sorted(wanted):
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (fresh / path).replace(target)
+    (fresh / checkpoint.DATABASE).replace(directory / checkpoint.DATABASE)
+    durable.remove_tree(fresh)
+
+
+def _clear(directory: Path, wanted: set[Path]) -> None:
+    """Remove everything under ``directory`` but plain files that are ``wanted`` and the folders that hold them."""
+    folders = {parent for path in wanted for parent in path.parents}
+    for path in sorted(directory.rglob("*"), reverse=True):
+        relative = path.relative_to(directory)
+        is_plain = not path.is_symlink()
+        if not (
+            (relative in wanted and is_plain and path.is_file()) or (relative in folders and is_plain and path.is_dir())
+        ):
+            durable.remove_tree(path)
+
+
+def _reverse_lines(path: Path) -> None:
+    temporary = path.with_name(path.name + ".reversed")
+    with temporary.open("wb") as target:
+        for line in lines_backward(path):
+            target.write(line)
+    temporary.replace(path)
+
+
+def lines_backward(path: Path) -> Iterator[bytes]:
+    """The lines of a file, last first, without reading it whole; a last line without its newline is left out."""
+    if path.stat().st_size == 0:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        end = content.rfind(b"\n") + 1
+        while end > 0:
+            start = content.rfind(b"\n", 0, end - 1) + 1
+            yield content[start:end]
+            end = start

@@ -1,0 +1,158 @@
+"""``osiris index``: verify, rebuild, head, and whether the journal still extends an earlier head."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from typing import Literal
+
+import msgspec
+
+from osiris.events.journal import Journal, corruption
+from osiris.events.segment import START, Position
+from osiris.ledger import checkpoint
+from osiris.ledger.ledger import Ledger
+from osiris.ledger.verify import Difference, compare, render
+
+_PATIENCE_S = 2.0
+_PAUSE_S = 0.02
+
+
+class JournalHead(msgspec.Struct, frozen=True, kw_only=True):
+    """The last entry of the journal; ``seq`` 0 and 64 zeros before the first."""
+
+    seq: int
+    hash: str
+
+
+class TornBytes(msgspec.Struct, frozen=True, kw_only=True):
+    """A torn tail: ``bytes`` from ``offset`` on in ``segment``."""
+
+    segment: str
+    offset: int
+    bytes: int
+    reason: str
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """What verify found. ``unknown`` counts the events of a newer Osiris by type; they are no difference."""
+
+    result: Literal["ok", "drift", "torn"]
+    entries: int
+    head: JournalHead
+    differences: tuple[Difference, ...] = ()
+    torn: TornBytes | None = None
+    unknown: dict[str, int] = {}
+    extends: JournalHead | None = None
+
+
+class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rebuild made: the head that the index now shows, and how many files there are."""
+
+    head: JournalHead
+    files: int
+
+
+def verify_index(ledger: Ledger, against: JournalHead | None = None) -> Verification:
+    """Compare the index with the journal, and the journal with itself and ``against``. Writes nothing.
+
+    Raises exit 5 where the journal is corrupt, shorter than the index says it was, or no extension of ``against``.
+    """
+    journal, directory = ledger.journal, ledger.index.directory
+    _check_witness(ledger)
+    if against is not None:
+        _check_extends(journal, against)
+    rendered, fold, tail, position = render(journal)
+    differences = compare(directory, rendered, fold, position)
+    if differences:
+        differences = _settled_differences(ledger)
+    torn = _settled_torn(ledger) if tail.torn else None
+    return Verification(
+        result="drift" if differences else "torn" if torn else "ok",
+        entries=position.seq,
+        head=JournalHead(seq=position.seq, hash=position.hash),
+        differences=tuple(differences),
+        torn=torn,
+        unknown=fold.unknown,
+        extends=against,
+    )
+
+
+def rebuild(ledger: Ledger) -> Rebuilt:
+    """Make the index afresh from the journal; refuses a corrupt one with exit 5."""
+    position = ledger.index.rebuild(ledger.journal).tail.position
+    files = sum(
+        1 for path in ledger.index.directory.rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm"))
+    )
+    return Rebuilt(head=JournalHead(seq=position.seq, hash=position.hash), files=files)
+
+
+def head(ledger: Ledger) -> JournalHead:
+    """The journal's last entry, found from where the index knows it. Writes nothing."""
+    position = ledger.journal.read(_indexed_position(ledger) or START).drain().position
+    return JournalHead(seq=position.seq, hash=position.hash)
+
+
+def _check_extends(journal: Journal, against: JournalHead) -> None:
+    if against.seq == 0:
+        return
+    entry = next((entry for entry in journal.read() if entry.seq == against.seq), None)
+    if entry is None:
+        raise corruption(
+            f"the journal has no entry {against.seq} any more: it was rolled back, or it is another one",
+            journal.directory,
+        )
+    if entry.hash != against.hash:
+        raise corruption(
+            f"entry {against.seq} has the hash {entry.hash[:12]}…, but it was {against.hash[:12]}…: "
+            "the journal was rewritten, or it is another one",
+            journal.directory,
+        )
+
+
+def _check_witness(ledger: Ledger) -> None:
+    position = _indexed_position(ledger)
+    if position is not None:
+        next(iter(ledger.journal.read(position)), None)
+
+
+def _settled_differences(ledger: Ledger) -> list[Difference]:
+    """Differences that remain while nobody changes the index; what is only behind gets time to be caught up."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        with ledger.index.quiet():
+            position = _indexed_position(ledger)
+            rendered, fold, _, rendered_to = render(ledger.journal, position.seq if position else None)
+            differences = compare(ledger.index.directory, rendered, fold, rendered_to)
+        if differences or position is None:
+            return differences
+        head_now = ledger.journal.read(position).drain().position
+        if head_now.seq == position.seq:
+            return []
+        if time.monotonic() > deadline:
+            detail = f"it shows the journal up to entry {position.seq}, which ends at {head_now.seq}"
+            return [Difference(path=checkpoint.DATABASE, problem="stale", detail=detail)]
+        time.sleep(_PAUSE_S)
+
+
+def _settled_torn(ledger: Ledger) -> TornBytes | None:
+    """The torn tail, unless it was an entry that somebody was writing: under the lock nobody is."""
+    with ledger.journal.quiet():
+        torn = ledger.journal.read(_indexed_position(ledger) or START).drain().torn
+    if torn is None:
+        return None
+    return TornBytes(segment=torn.path.name, offset=torn.offset, bytes=torn.size, reason=torn.reason)
+
+
+def _indexed_position(ledger: Ledger) -> Position | None:
+    """The checkpoint, read without writing a byte."""
+    path = ledger.index.directory / checkpoint.DATABASE
+    if not path.is_file():
+        return None
+    try:
+        with contextlib.closing(checkpoint.connect_frozen(path)) as db:
+            stored = checkpoint.load(db)
+    except sqlite3.DatabaseError:
+        return None
+    return stored.position if stored else None

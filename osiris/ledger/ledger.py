@@ -1,0 +1,127 @@
+"""The ledger: facts are decided under the journal's lock, recorded in one sync, and shown by the index."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from osiris.clock import Clock, rfc3339
+from osiris.errors import OsirisError
+from osiris.events.catalog import Event
+from osiris.events.entry import Entry
+from osiris.events.journal import Journal
+from osiris.events.runs import RunError, RunInterrupted, RunStarted
+from osiris.events.segment import Position
+from osiris.ledger.fold import Fold
+from osiris.ledger.live_index import LiveIndex
+from osiris.ledger.sessions import Sessions
+from osiris.projections.counters import COUNTERS, CountersState
+from osiris.projections.pipelines import PIPELINES, PipelinesState, PipelineSummary
+from osiris.projections.runs import RUNS, RunsState
+
+_log = logging.getLogger("osiris.ledger")
+
+
+class Transaction:
+    """What is true at the journal's end, and the events that are to be recorded behind it, all or none."""
+
+    def __init__(self, fold: Fold, moment: datetime, after: Position) -> None:
+        self._fold = fold
+        self.moment = moment
+        self.last_id = after.id
+        self.next_seq = after.seq + 1
+        self.events: list[Event] = []
+        self.entries: list[Entry] = []
+
+    def add(self, event: Event) -> None:
+        """Record ``event`` when the transaction ends without an error."""
+        self.events.append(event)
+
+    def last_run_number(self, slug: str) -> int:
+        """The number of the pipeline's newest run; 0 before its first."""
+        return self._fold.state(COUNTERS, CountersState).last_value.get(slug, 0)
+
+    def pipeline(self, slug: str) -> PipelineSummary | None:
+        """Tags and last compiles of a pipeline; None if the journal never heard of it."""
+        return self._fold.state(PIPELINES, PipelinesState).pipelines.get(slug)
+
+    def pipelines(self) -> dict[str, PipelineSummary]:
+        """All pipelines by slug."""
+        return self._fold.state(PIPELINES, PipelinesState).pipelines
+
+    def open_runs(self) -> dict[str, RunStarted]:
+        """Runs without an end, by run id, in the order of their start."""
+        return self._fold.state(RUNS, RunsState).open
+
+
+class Ledger:
+    """The ledger of one project."""
+
+    def __init__(self, *, journal: Journal, index: LiveIndex, sessions: Sessions, clock: Clock) -> None:
+        self.journal = journal
+        self.index = index
+        self.sessions = sessions
+        self.clock = clock
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Decide and record under the journal's lock; afterwards the events survive a power cut and the index has them.
+
+        Runs whose process has died are recorded as interrupted along with it. Raises exit 8 where a newer Osiris wrote,
+        5 on corruption, 6 past the lock's deadline, 7 where the disk fails; then none of the events was recorded.
+        """
+        self.index.catch_up(self.journal)  # what is pending is folded before the lock is taken, not under it
+        with self.journal.lock():
+            fold, tail = self.index.catch_up(self.journal)
+            fold.refuse_newer()
+            transaction = Transaction(fold, self.clock.now(), tail.position)
+            dead = self._dead(transaction)
+            yield transaction
+            interrupted = [_interrupted(started, transaction.moment) for started in dead]
+            events: Sequence[Event] = [*interrupted, *transaction.events]
+            if events:
+                transaction.entries = self.journal.append_locked(events, tail)[len(interrupted) :]
+        for started in dead:
+            self.sessions.forget(started.session)
+        if events:
+            self.flush()
+
+    def record(self, event: Event) -> Entry:
+        """Record one event that needs no decision."""
+        with self.transaction() as transaction:
+            transaction.add(event)
+        return transaction.entries[0]
+
+    def flush(self) -> None:
+        """Bring the index up to the journal's end. What was recorded stays recorded where that fails."""
+        try:
+            self.index.catch_up(self.journal)
+        except OsirisError as error:
+            _log.warning("it was recorded, but the index is behind: %s; the next command catches up", error)
+
+    def close(self) -> None:
+        """Let go of open files."""
+        self.index.close()
+
+    def _dead(self, transaction: Transaction) -> list[RunStarted]:
+        return [run for run in transaction.open_runs().values() if not self.sessions.is_alive(run.session)]
+
+
+def interruption(started: RunStarted) -> RunError:
+    """Why a run counts as interrupted."""
+    return RunError(
+        code="runtime.interrupted",
+        message=f"its process ({started.pid}) ended without recording how",
+        hint="It was killed, the machine stopped, or it ran out of memory; run the pipeline again.",
+    )
+
+
+def _interrupted(started: RunStarted, moment: datetime) -> RunInterrupted:
+    return RunInterrupted(
+        run_id=started.run_id,
+        pipeline_slug=started.pipeline_slug,
+        noticed_at=rfc3339(moment),
+        error=interruption(started),
+    )

@@ -1,0 +1,154 @@
+"""The index that commands use: brought up to the journal's end by whoever comes first, under its own lock.
+
+The order of locks is journal, then index. Nobody who holds the index lock ever waits for the journal's.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sqlite3
+from contextlib import AbstractContextManager
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from osiris.errors import disk_error
+from osiris.events.journal import Journal, JournalReader
+from osiris.events.segment import Position
+from osiris.ledger import checkpoint
+from osiris.ledger.fold import Fold, load_fold
+from osiris.ledger.fresh_index import rebuild_index
+from osiris.ledger.index_files import IndexDrift, apply_changes
+from osiris.locks import HeldLock, acquire, quiet
+from osiris.projections.base import SetCounter
+
+_BATCH_ENTRIES = 5_000
+_log = logging.getLogger("osiris.ledger")
+
+
+class Head(NamedTuple):
+    """The folded states at the journal's end, and the drained reader that found this end."""
+
+    fold: Fold
+    tail: JournalReader
+
+
+class LiveIndex:
+    """The index in one directory. ``lock_path`` stands outside it, for the directory may be deleted at any time."""
+
+    def __init__(self, directory: Path, *, lock_path: Path, lock_timeout_s: float) -> None:
+        self.directory = directory
+        self._lock_path = lock_path
+        self._lock_timeout_s = lock_timeout_s
+        self._db: sqlite3.Connection | None = None
+        self._db_inode = -1
+        self._loaded: tuple[Position, Fold] | None = None
+
+    def lock(self) -> HeldLock:
+        """The lock of whoever changes the index; exit 6 past the deadline, exit 7 where it cannot be opened."""
+        try:
+            self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise disk_error("create", self._lock_path.parent, cause) from cause
+        return acquire(self._lock_path, timeout_s=self._lock_timeout_s, purpose="bringing the index up to date")
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Keep those who change the index out for a moment, without writing a byte."""
+        return quiet(self._lock_path, timeout_s=self._lock_timeout_s, purpose="looking at the index")
+
+    def catch_up(self, journal: Journal) -> Head:
+        """Fold and show every entry that the index has not seen. Takes no lock and writes nothing if there is none."""
+        stored = self._load()
+        if stored is not None:
+            tail = journal.read(stored[0].position)
+            if next(iter(tail), None) is None:
+                return Head(stored[1], tail)
+        with self.lock():
+            return self._catch_up_locked(journal)
+
+    def rebuild(self, journal: Journal) -> Head:
+        """Render everything afresh from the first entry and swap it in."""
+        with self.lock():
+            return self._rebuild_locked(journal)
+
+    def position(self) -> Position | None:
+        """How far the index has come; None where there is none that can be used."""
+        stored = self._load()
+        return stored[0].position if stored else None
+
+    def close(self) -> None:
+        """Close the database; the next use opens it again."""
+        if self._db is not None:
+            self._db.close()
+        self._db, self._loaded = None, None
+
+    def _catch_up_locked(self, journal: Journal) -> Head:
+        stored = self._load()
+        if stored is None:
+            if self.directory.exists():
+                _log.warning("the index cannot be used as it is; rebuilding it from the journal")
+            return self._rebuild_locked(journal)
+        (position, _, sizes), fold = stored
+        tail = journal.read(position)
+        entries = iter(tail)
+        try:
+            while batch := [(entry, tail.position) for entry in islice(entries, _BATCH_ENTRIES)]:
+                changes = [change for entry, _ in batch for change in fold.advance(entry)]
+                new_sizes = apply_changes(self.directory, changes, sizes)
+                sizes |= new_sizes
+                counters = [change for change in changes if isinstance(change, SetCounter)]
+                checkpoint.save(self._connection(), batch[-1][1], fold.dump(), new_sizes, counters)
+        except IndexDrift as drift:
+            _log.warning("the index differs from the journal (%s); rebuilding it", drift)
+            return self._rebuild_locked(journal)
+        except (OSError, sqlite3.OperationalError) as cause:
+            self.close()
+            raise disk_error("update the index in", self.directory, as_os_error(cause)) from cause
+        except BaseException:
+            self.close()  # the fold may be ahead of the checkpoint now
+            raise
+        self._loaded = (tail.position, fold)
+        return Head(fold, tail)
+
+    def _rebuild_locked(self, journal: Journal) -> Head:
+        self.close()
+        try:
+            fold, tail = rebuild_index(self.directory, journal)
+        except (OSError, sqlite3.OperationalError) as cause:
+            raise disk_error("rebuild the index in", self.directory, as_os_error(cause)) from cause
+        return Head(fold, tail)
+
+    def _load(self) -> tuple[checkpoint.Checkpoint, Fold] | None:
+        """Checkpoint and fold from the database; the fold is decoded anew only if others have moved the checkpoint."""
+        try:
+            stored = checkpoint.load(self._connection())
+        except (sqlite3.Error, FileNotFoundError):
+            self.close()
+            return None
+        if stored is None:
+            return None
+        if self._loaded is None or self._loaded[0] != stored.position:
+            fold = load_fold(stored.states)
+            if fold is None:
+                return None
+            self._loaded = (stored.position, fold)
+        return stored, self._loaded[1]
+
+    def _connection(self) -> sqlite3.Connection:
+        """The open database, opened again when a rebuild has put another file in its place."""
+        path = self.directory / checkpoint.DATABASE
+        inode = path.stat().st_ino
+        if self._db is None or inode != self._db_inode:
+            self.close()
+            self._db = checkpoint.connect(path)
+            self._db_inode = inode
+        return self._db
+
+
+def as_os_error(cause: OSError | sqlite3.OperationalError) -> OSError:
+    """SQLite's "disk is full" and "readonly" as the system error that they stand for."""
+    if isinstance(cause, OSError):
+        return cause
+    numbers = {"SQLITE_FULL": errno.ENOSPC, "SQLITE_READONLY": errno.EROFS, "SQLITE_CANTOPEN": errno.EACCES}
+    return OSError(numbers.get(getattr(cause, "sqlite_errorname", ""), errno.EIO), str(cause))

@@ -1,0 +1,183 @@
+"""What is recorded about pipelines and runs, each decided under the journal's lock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from osiris.clock import rfc3339
+from osiris.documents import suggest
+from osiris.errors import OsirisError
+from osiris.events.runs import PipelineCompiled, PipelineTagged, RunFinished, RunStarted
+from osiris.layout.paths import FilesystemContract
+from osiris.layout.tokens import render_run_ts
+from osiris.ledger.ledger import Ledger
+from osiris.ledger.run_ids import RunIdGenerator
+from osiris.locks import HeldLock
+
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}")
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of a build that the ledger keeps; paths are relative to the project's root."""
+
+    pipeline_slug: str
+    profile: str
+    manifest_hash: str
+    manifest_short: str
+    payload_digest: str
+    manifest_path: str
+    source_path: str
+
+
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of a run before it has a number. ``run_ts_format`` is ``filesystem.naming``'s."""
+
+    build: Build
+    run_id_tokens: tuple[str, ...]
+    run_ts_format: str
+    tags: tuple[str, ...] = ()
+    branch: str = ""
+    user: str = ""
+    git_commit: str = ""
+    pid: int = 0
+    runtime_env: dict[str, str] = {}
+
+
+class StartedRun:
+    """A run that has its number and its lock. ``started`` is the recorded event."""
+
+    def __init__(self, started: RunStarted, session_lock: HeldLock) -> None:
+        self.started = started
+        self.session_lock = session_lock
+
+
+def record_compile(ledger: Ledger, build: Build, *, even_if_known: bool) -> bool:
+    """Record that ``build`` stands, unless it is the newest of its pipeline and profile already.
+
+    ``even_if_known`` records it all the same: somebody asked for this compile. Returns whether it was recorded.
+    """
+    with ledger.transaction() as transaction:
+        pipeline = transaction.pipeline(build.pipeline_slug)
+        newest = pipeline.last_compile.get(build.profile) if pipeline else None
+        if not even_if_known and newest is not None and newest.manifest_path == build.manifest_path:
+            return False
+        compiled_at = rfc3339(transaction.moment)
+        transaction.add(PipelineCompiled(compiled_at=compiled_at, **msgspec.structs.asdict(build)))
+    return True
+
+
+def start_run(ledger: Ledger, request: RunRequest, contract: FilesystemContract) -> StartedRun:
+    """Give a run its number, id and folders' names and record ``run.started``. Makes nothing but its lock file.
+
+    The new run inherits its pipeline's tags.
+    """
+    build = request.build
+    session, session_lock = ledger.sessions.open()
+    try:
+        with ledger.transaction() as transaction:
+            pipeline = transaction.pipeline(build.pipeline_slug)
+            inherited = pipeline.tags if pipeline else ()
+            tags = tuple(sorted({*inherited, *checked_tags(request.tags)}))
+            number = transaction.last_run_number(build.pipeline_slug) + 1
+            run_id = RunIdGenerator(request.run_id_tokens).generate(
+                number=number, seq=transaction.next_seq, moment=transaction.moment, after=transaction.last_id
+            )
+            tokens = naming_tokens(request, run_id, render_run_ts(transaction.moment, request.run_ts_format), tags)
+            paths = contract.run_paths(tokens)
+            started = RunStarted(
+                run_id=run_id,
+                number=number,
+                session=session,
+                pipeline_slug=build.pipeline_slug,
+                profile=build.profile,
+                manifest_hash=build.manifest_hash,
+                manifest_short=build.manifest_short,
+                payload_digest=build.payload_digest,
+                started_at=rfc3339(transaction.moment),
+                run_logs_path=paths.run_logs,
+                aiop_path=paths.aiop,
+                manifest_path=build.manifest_path,
+                tags=tags,
+                branch=request.branch,
+                user=request.user,
+                git_commit=request.git_commit,
+                pid=request.pid,
+                runtime_env=request.runtime_env,
+            )
+            transaction.add(started)
+    except BaseException:
+        ledger.sessions.close(session, session_lock)
+        raise
+    return StartedRun(started, session_lock)
+
+
+def finish_run(ledger: Ledger, run: StartedRun, end: RunFinished) -> None:
+    """Record the run's last event and let its lock go, so that it is alive until its end is in the journal."""
+    ledger.record(end)
+    ledger.sessions.close(run.started.session, run.session_lock)
+
+
+def tag_pipeline(ledger: Ledger, slug: str, *, add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:
+    """Change a pipeline's tags and return them; nothing is recorded where nothing changes.
+
+    An unknown pipeline is an error that suggests a known one.
+    """
+    added, removed = set(checked_tags(add)), set(checked_tags(remove))
+    with ledger.transaction() as transaction:
+        known = transaction.pipeline(slug)
+        if known is None:
+            raise unknown_pipeline(slug, transaction.pipelines())
+        tags = tuple(sorted((set(known.tags) | added) - removed))
+        if tags != known.tags:
+            transaction.add(
+                PipelineTagged(
+                    pipeline_slug=slug,
+                    tags=tags,
+                    tagged_at=rfc3339(transaction.moment),
+                    added=tuple(sorted(set(tags) - set(known.tags))),
+                    removed=tuple(sorted(set(known.tags) - set(tags))),
+                )
+            )
+    return tags
+
+
+def unknown_pipeline(slug: str, known: Iterable[str]) -> OsirisError:
+    """The ledger has never heard of ``slug``."""
+    return OsirisError(
+        f"unknown pipeline {slug!r}: the ledger has no compile or run of it",
+        suggest(slug, known) or "Compile it first, or see `osiris pipelines list`.",
+        code="pipeline.unknown",
+    )
+
+
+def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """``tags`` as they are; one that is not 1 to 64 of ``[A-Za-z0-9_.:/-]`` is an error."""
+    checked = tuple(tags)
+    for tag in checked:
+        if not _TAG.fullmatch(tag):
+            raise OsirisError(
+                f"{tag!r} cannot be a tag",
+                "A tag has 1 to 64 letters, digits, and _ . : / - and begins with a letter or digit.",
+                code="tag.invalid",
+            )
+    return checked
+
+
+def naming_tokens(request: RunRequest, run_id: str, run_ts: str, tags: Iterable[str]) -> Mapping[str, str]:
+    """The tokens that name a run's folders; ``status`` is not known at its start."""
+    build = request.build
+    return {
+        "pipeline_slug": build.pipeline_slug,
+        "profile": build.profile,
+        "manifest_hash": build.manifest_hash,
+        "manifest_short": build.manifest_short,
+        "manifest_version": build.manifest_short,
+        "run_id": run_id,
+        "run_ts": run_ts,
+        "branch": request.branch,
+        "user": request.user,
+        "tags": "+".join(tags),
+    }

@@ -1,0 +1,65 @@
+"""``pipelines.json``: per pipeline its tags and, for each profile, its last compile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from osiris.events.entry import Entry
+from osiris.events.runs import PipelineCompiled, PipelineTagged
+from osiris.projections.base import Change, Projection, Write
+
+PIPELINES_PATH = "pipelines.json"
+
+
+class LastCompile(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest build of a pipeline in one profile."""
+
+    manifest_hash: str
+    manifest_path: str
+    payload_digest: str
+    source_path: str
+    compiled_at: str
+
+
+class PipelineSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``pipelines.json`` says of one pipeline; ``last_compile`` is by profile ("" where profiles are off)."""
+
+    tags: tuple[str, ...] = ()
+    last_compile: dict[str, LastCompile] = {}
+
+
+class PipelinesState(msgspec.Struct, kw_only=True):
+    """All pipelines by slug."""
+
+    pipelines: dict[str, PipelineSummary] = {}
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+decode_pipelines = msgspec.json.Decoder(dict[str, PipelineSummary]).decode
+
+
+def apply(state: PipelinesState, entry: Entry) -> Sequence[Change]:
+    """Remember a compile or new tags."""
+    match entry.event:
+        case PipelineCompiled(pipeline_slug=slug, profile=profile) as event:
+            known = state.pipelines.get(slug, PipelineSummary())
+            compiled = LastCompile(
+                manifest_hash=event.manifest_hash,
+                manifest_path=event.manifest_path,
+                payload_digest=event.payload_digest,
+                source_path=event.source_path,
+                compiled_at=event.compiled_at,
+            )
+            last_compile = {**known.last_compile, profile: compiled}
+            state.pipelines[slug] = msgspec.structs.replace(known, last_compile=last_compile)
+        case PipelineTagged(pipeline_slug=slug, tags=tags):
+            known = state.pipelines.get(slug, PipelineSummary())
+            state.pipelines[slug] = msgspec.structs.replace(known, tags=tags)
+        case _:
+            return ()
+    return (Write(PIPELINES_PATH, msgspec.json.format(_encode(state.pipelines), indent=2) + b"\n"),)
+
+
+PIPELINES = Projection("pipelines", PipelinesState, apply)
