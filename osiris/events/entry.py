@@ -57,13 +57,12 @@ def seal(seq: int, ulid: str, at: str, prev: str, event: bytes) -> tuple[bytes, 
     return b"%b%b%b%b" % (body, _SEAL, digest.encode(), _END), digest
 
 
-def self_consistent(line: bytes) -> bool:
-    """Whether ``line`` is a whole entry by itself, wherever it stands."""
+def sealed_hash(line: bytes) -> str:
+    """The hash of ``line`` if it is a whole, unharmed entry by itself, wherever it stands; else ""."""
     try:
-        _checked_header(line)
+        return _checked_header(line)[1]
     except Damage:
-        return False
-    return True
+        return ""
 
 
 def open_entry(line: bytes, seq: int, prev: str) -> Entry:
@@ -82,17 +81,6 @@ def open_entry(line: bytes, seq: int, prev: str) -> Entry:
     except (msgspec.MsgspecError, UnicodeDecodeError) as cause:
         raise Damage(f"entry {seq} holds no event: {cause}") from cause
     return Entry(seq, header[2].decode(), header[3].decode(), found_prev, found_hash, event)
-
-
-def entry_hash_at_end(line_end: bytes) -> str:
-    """The hash that stands in the last bytes of an entry's line; "" where there is none."""
-    if line_end[-_SEAL_BYTES : -64 - len(_END)] != _SEAL or not line_end.endswith(_END):
-        return ""
-    return line_end[-64 - len(_END) : -len(_END)].decode("ascii", "replace")
-
-
-ENTRY_TAIL_BYTES = _SEAL_BYTES
-"""How many of a line's last bytes :func:`entry_hash_at_end` wants."""
 
 
 def _checked_header(line: bytes) -> tuple[re.Match[bytes], str]:

@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from osiris.events.entry import (
-    ENTRY_TAIL_BYTES,
     FIRST_PREV,
     MAX_ENTRY_BYTES,
     Damage,
     Entry,
-    entry_hash_at_end,
     open_entry,
-    self_consistent,
+    sealed_hash,
 )
 
 _NAME = re.compile(r"([0-9]{20})\.ndjson")
 _LONGEST_LINE_BYTES = MAX_ENTRY_BYTES + 1
+_USUAL_LINE_BYTES = 4096
 
 
 class Position(NamedTuple):
@@ -78,15 +77,23 @@ def rolls_over(position: Position, line_bytes: int, segment_bytes: int) -> bool:
 
 
 def holds(path: Path, position: Position) -> bool:
-    """Whether the entry that ends at ``position`` in ``path`` states the hash that ``position`` remembers."""
+    """Whether the entry that ends at ``position`` in ``path`` is still, byte for byte, the one that was there."""
     if position.offset == 0:
         return True
     try:
         with path.open("rb") as file:
-            file.seek(max(0, position.offset - ENTRY_TAIL_BYTES))
-            return entry_hash_at_end(file.read(ENTRY_TAIL_BYTES)) == position.hash
+            for reach_bytes in (_USUAL_LINE_BYTES, _LONGEST_LINE_BYTES):
+                start = max(0, position.offset - reach_bytes)
+                file.seek(start)
+                content = file.read(position.offset - start)
+                line_start = content.rfind(b"\n", 0, -1) + 1
+                if line_start or start == 0:
+                    return (
+                        len(content) == position.offset - start and sealed_hash(content[line_start:]) == position.hash
+                    )
     except FileNotFoundError:
-        return False
+        pass
+    return False
 
 
 def read_segment(path: Path, after: Position) -> Iterator[tuple[Entry, Position] | TornTail]:
@@ -119,7 +126,7 @@ def _torn_or_corrupt(path: Path, offset: int, reason: str) -> TornTail:
         size = 0
         while line := file.readline(_LONGEST_LINE_BYTES):
             # The damaged line itself may be a whole entry that stands in the wrong place: that is no torn write either.
-            if self_consistent(line):
+            if sealed_hash(line):
                 raise CorruptSegment(path, offset, reason)
             size += len(line)
     return TornTail(path, offset, size, reason)

@@ -92,7 +92,7 @@ def _collapse(part: str) -> str:
 def _checked(path: str, template: str) -> str:
     names = [name for name in path.split("/") if name]
     problem = ""
-    if path.startswith("/") or "\0" in path or any(name in {".", ".."} for name in names):
+    if template.startswith("/") or "\0" in path or any(name in {".", ".."} for name in names):
         problem = "leaves its root"
     elif not names:
         problem = "comes out empty"

@@ -1,0 +1,30 @@
+"""Where the traceback of a bug goes."""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from pathlib import Path
+
+from osiris.config import CONFIG_NAME
+
+
+def write_crash_log(bug: BaseException, named: Path | None) -> Path:
+    """Append the traceback to ``.osiris/cache/crash.log`` of the project, or to a temporary file outside of one."""
+    text = "".join(traceback.format_exception(bug))
+    start = (named or Path.cwd()).absolute()
+    for folder in (start, *start.parents):
+        if (folder / CONFIG_NAME).is_file():
+            log = folder / ".osiris" / "cache" / "crash.log"
+            try:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(text + "\n")
+            except OSError:
+                break
+            return log
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="osiris-crash-", suffix=".log", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(text)
+    return Path(file.name)

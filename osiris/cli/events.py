@@ -1,0 +1,102 @@
+"""``osiris events``: the journal as a person would read it."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from osiris.cli.output import Output, local_time
+from osiris.cli.verb import Settings, Verb, common_options
+from osiris.errors import ExitCode
+from osiris.events.catalog import EVENT_TYPES, UnknownEvent
+from osiris.events.entry import Entry
+from osiris.events.retention import RetentionPlanned, RetentionPruned
+from osiris.ledger.queries import get_run
+
+_NOT_SHOWN = frozenset({"type", "runtime_env", "manifest_hash", "payload_digest", "session", "pid"})
+_LONGEST_VALUE = 60
+_NOTHING: tuple[object, ...] = ("", None, [], {}, 0)
+
+
+class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of ``osiris events --json``: an entry without its chain."""
+
+    seq: int
+    id: str
+    at: str
+    hash: str
+    event: msgspec.Raw
+
+
+@click.command(
+    cls=Verb,
+    exits=[ExitCode.CORRUPT],
+    examples=[
+        "osiris events",
+        "osiris events --type run.finished --since 100",
+        "osiris events --run last --json | jq .event",
+    ],
+)
+@click.option("--since", "since_seq", metavar="SEQ", type=click.IntRange(min=0), default=0, help="Entries behind SEQ.")
+@click.option("--type", "event_type", metavar="T", help="Only events of this type, such as run.finished.")
+@click.option("--run", "run_reference", metavar="ID", help="Only events of this run (or `last`).")
+@common_options
+@click.pass_obj
+def command(settings: Settings, since_seq: int, event_type: str | None, run_reference: str | None) -> None:
+    """Read the journal, oldest entry first; with --json one document a line."""
+    ledger = settings.open_project().ledger
+    output = Output(settings)
+    run_id = get_run(ledger, run_reference).run_id if run_reference else ""
+    if event_type and event_type not in EVENT_TYPES:
+        known = ", ".join(sorted(EVENT_TYPES))
+        output.warn(f"this version knows no event type {event_type!r}; it knows {known}")
+    reader = ledger.journal.read()
+    for entry in reader:
+        if _is_wanted(entry, since_seq, event_type, run_id):
+            output.emit_line(msgspec.json.encode(_document(entry)), _line(entry))
+    if reader.torn:
+        output.warn(f"{reader.torn.size} torn bytes behind the last entry of {reader.torn.path.name}")
+
+
+def _is_wanted(entry: Entry, since_seq: int, event_type: str | None, run_id: str) -> bool:
+    return (
+        entry.seq > since_seq
+        and (not event_type or _type_of(entry) == event_type)
+        and (not run_id or run_id in _run_ids(entry))
+    )
+
+
+def _run_ids(entry: Entry) -> set[str]:
+    """The runs that an event speaks of."""
+    event = entry.event
+    if isinstance(event, RetentionPlanned | RetentionPruned):
+        return {run.run_id for run in event.runs}
+    run_id = getattr(event, "run_id", "")
+    return {run_id} if run_id else set()
+
+
+def _type_of(entry: Entry) -> str:
+    if isinstance(entry.event, UnknownEvent):
+        return entry.event.type
+    return str(entry.event.__struct_config__.tag)
+
+
+def _document(entry: Entry) -> EventDocument:
+    raw = entry.event.raw if isinstance(entry.event, UnknownEvent) else msgspec.json.encode(entry.event)
+    return EventDocument(seq=entry.seq, id=entry.id, at=entry.at, hash=entry.hash, event=msgspec.Raw(raw))
+
+
+def _line(entry: Entry) -> str:
+    head = f"{entry.seq:>6}  {local_time(entry.at)}  {_type_of(entry):18}"
+    if isinstance(entry.event, UnknownEvent):
+        return f"{head}  (written by a newer Osiris)"
+    fields = msgspec.to_builtins(entry.event)
+    shown = [
+        f"{name}={_short(value)}" for name, value in fields.items() if name not in _NOT_SHOWN and value not in _NOTHING
+    ]
+    return f"{head}  {' '.join(shown)}"
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"

@@ -1,0 +1,158 @@
+"""The only place that prints. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+import msgspec
+
+from osiris.cli.verb import Settings
+from osiris.clock import parse_rfc3339
+from osiris.errors import OsirisError
+
+_COLORS = {
+    "success": "green",
+    "ok": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "interrupted": "yellow",
+    "running": "cyan",
+    "drift": "red",
+    "torn": "yellow",
+}
+
+
+class ErrorFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several problems that a check found."""
+
+    message: str
+    hint: str
+    path: str
+    line: int
+    column: int
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong: a stable ``code``, a sentence, what to do, and the file it is about."""
+
+    code: str
+    message: str
+    hint: str
+    path: str
+    findings: tuple[ErrorFinding, ...] = ()
+
+
+class ErrorDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The JSON document of every error."""
+
+    error: ErrorBody
+
+
+class Output:
+    """Prints for a person or a program, as the settings say."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.json = settings.json
+        self._color = settings.color
+        self.on_terminal = sys.stdout.isatty() and not settings.json
+
+    def emit(self, document: msgspec.Struct, lines: Iterable[str]) -> None:
+        """The command's result: the document as JSON, or ``lines`` for a person."""
+        if self.json:
+            encoded = msgspec.json.format(msgspec.json.encode(document), indent=2)
+            click.echo(encoded.decode())
+            return
+        for line in lines:
+            click.echo(line, color=self._color and self.on_terminal)
+
+    def emit_line(self, encoded: bytes, line: str) -> None:
+        """One of many results of a stream: a JSON line, or a line for a person."""
+        click.echo(encoded.decode() if self.json else line, color=self._color and self.on_terminal)
+
+    def note(self, line: str) -> None:
+        """Something that is no result."""
+        click.echo(line, err=True, color=self._color and sys.stderr.isatty())
+
+    def warn(self, text: str) -> None:
+        """Something that did not stop the command."""
+        self.note(click.style("warning: ", fg="yellow") + text)
+
+    def error(self, error: OsirisError) -> None:
+        """What is wrong and what to do about it; with ``--json`` as a document on stdout."""
+        if self.json:
+            self.emit(_error_document(error), ())
+            return
+        findings = error.findings or ()
+        label = click.style("error: ", fg="red")
+        if len(findings) <= 1:
+            self.note(label + error.problem)
+            self._hint(error.hint)
+            return
+        for finding in findings:
+            self.note(label + (f"{finding.where}: " if finding.where else "") + finding.problem)
+            self._hint(finding.hint)
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+        """Aligned columns on a terminal, tab-separated and whole elsewhere."""
+        if not self.on_terminal:
+            return ["\t".join(row) for row in [header, *rows]]
+        widths = [max(len(click.unstyle(row[column])) for row in [header, *rows]) for column in range(len(header))]
+        head = "  ".join(click.style(cell.ljust(width), bold=True) for cell, width in zip(header, widths, strict=True))
+        return [head.rstrip(), *("  ".join(map(_padded, row, widths)).rstrip() for row in rows)]
+
+    def status(self, status: str) -> str:
+        """A status word in its colour."""
+        return click.style(status, fg=_COLORS.get(status)) if self._color and self.on_terminal else status
+
+    def _hint(self, hint: str) -> None:
+        if hint:
+            self.note(click.style("Try: ", fg="cyan") + hint)
+
+
+class NoteHandler(logging.Handler):
+    """Shows what the ledger has to say (an index that was rebuilt, say) as warnings on stderr."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__(logging.WARNING)
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One warning."""
+        self._output.warn(record.getMessage())
+
+
+def local_time(text: str | None) -> str:
+    """An RFC 3339 text as local time to the second, for people."""
+    return parse_rfc3339(text).astimezone().strftime("%Y-%m-%d %H:%M:%S") if text else "-"
+
+
+def duration(milliseconds: int | None) -> str:
+    """``640 ms``, ``12.3 s``, ``4 min 05 s``; ``-`` where it is not known."""
+    if milliseconds is None:
+        return "-"
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    return f"{milliseconds // 60_000} min {milliseconds // 1000 % 60:02d} s"
+
+
+def count(number: int | None) -> str:
+    """A number of rows with separators; ``-`` where nothing was counted."""
+    return "-" if number is None else f"{number:,}"
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - len(click.unstyle(cell)))
+
+
+def _error_document(error: OsirisError) -> ErrorDocument:
+    findings = tuple(
+        ErrorFinding(message=found.problem, hint=found.hint, path=found.path, line=found.line, column=found.column)
+        for found in error.findings
+    )
+    body = ErrorBody(code=error.code, message=error.problem, hint=error.hint, path=error.path, findings=findings)
+    return ErrorDocument(error=body)

@@ -1,0 +1,79 @@
+"""``osiris pipelines``: what is known of each pipeline."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from osiris.cli.output import Output, local_time
+from osiris.cli.verb import Settings, Verb, common_options
+from osiris.errors import ExitCode, OsirisError
+from osiris.ledger.queries import list_pipelines
+from osiris.ledger.runs import tag_pipeline
+from osiris.projections.pipelines import PipelineSummary
+
+
+class PipelinesDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``osiris pipelines list --json`` prints: summaries by slug."""
+
+    pipelines: dict[str, PipelineSummary]
+
+
+class TagsDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``osiris pipelines tag --json`` prints: all tags of the pipeline now."""
+
+    pipeline_slug: str
+    tags: tuple[str, ...]
+
+
+@click.group()
+def command() -> None:
+    """What is known of each pipeline."""
+
+
+@command.command("list", cls=Verb, exits=[ExitCode.CORRUPT], examples=["osiris pipelines list"])
+@common_options
+@click.pass_obj
+def list_command(settings: Settings) -> None:
+    """List the pipelines that were compiled, with their tags and last compile."""
+    pipelines = dict(sorted(list_pipelines(settings.open_project().ledger).items()))
+    output = Output(settings)
+    rows = [
+        (
+            slug,
+            profile or "-",
+            compiled.manifest_hash[:7],
+            local_time(compiled.compiled_at),
+            ",".join(summary.tags) or "-",
+        )
+        for slug, summary in pipelines.items()
+        for profile, compiled in sorted(summary.last_compile.items())
+    ]
+    output.emit(
+        PipelinesDocument(pipelines=pipelines),
+        output.table(("pipeline", "profile", "manifest", "compiled", "tags"), rows) if rows else [],
+    )
+
+
+@command.command(
+    "tag",
+    cls=Verb,
+    exits=[ExitCode.CORRUPT, ExitCode.LOCKED, ExitCode.DISK, ExitCode.NEWER_OSIRIS],
+    examples=["osiris pipelines tag orders --add billing --add ml", "osiris pipelines tag orders --remove deprecated"],
+)
+@click.argument("pipeline")
+@click.option("--add", metavar="TAG", multiple=True, help="Add this tag; may be given again.")
+@click.option("--remove", metavar="TAG", multiple=True, help="Remove this tag; may be given again.")
+@common_options
+@click.pass_obj
+def tag(settings: Settings, pipeline: str, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Change a pipeline's tags. They live in the ledger, and new runs inherit them."""
+    if not add and not remove:
+        raise OsirisError("nothing to change", "Give --add TAG or --remove TAG.", code="cli.usage")
+    tags = tag_pipeline(settings.open_project().ledger, pipeline, add=_split(add), remove=_split(remove))
+    document = TagsDocument(pipeline_slug=pipeline, tags=tags)
+    Output(settings).emit(document, [f"{pipeline}: {', '.join(tags) or 'no tags'}"])
+
+
+def _split(values: tuple[str, ...]) -> list[str]:
+    return [tag.strip() for value in values for tag in value.split(",") if tag.strip()]

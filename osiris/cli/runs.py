@@ -1,0 +1,158 @@
+"""``osiris runs``: what ran, and how it ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import msgspec
+
+from osiris.cli.output import Output, count, duration, local_time
+from osiris.cli.verb import Settings, Verb, common_options
+from osiris.clock import Clock, rfc3339
+from osiris.errors import ExitCode, OsirisError
+from osiris.ledger.queries import RunFilter, get_run, list_runs
+from osiris.projections.runs import RunRecord, RunStatus
+from osiris.runner.summary import StepSummary, read_steps
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_STATUSES: tuple[RunStatus, ...] = ("running", "success", "failed", "cancelled", "interrupted")
+
+
+class RunsDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``osiris runs list --json`` prints: run records, newest first."""
+
+    runs: tuple[RunRecord, ...]
+
+
+class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``osiris runs show --json`` prints: the record, and the steps as its pack tells them."""
+
+    run: RunRecord
+    steps: tuple[StepSummary, ...]
+
+
+@click.group()
+def command() -> None:
+    """What ran, and how it ended; failed, cancelled and killed runs too."""
+
+
+@command.command(
+    "list",
+    cls=Verb,
+    exits=[ExitCode.CORRUPT],
+    examples=[
+        "osiris runs list",
+        "osiris runs list --pipeline orders --status failed --since 7d",
+        "osiris runs list --json",
+    ],
+)
+@click.option("--pipeline", metavar="P", default="", help="Only runs of this pipeline.")
+@click.option("-p", "--profile", default="", help="Only runs in this profile.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only runs that ended so.")
+@click.option("--tag", default="", help="Only runs with this tag.")
+@click.option(
+    "--since", metavar="7d|DATE", default="", help="Only runs that started since (30m, 12h, 7d, 2w or a date)."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
+@common_options
+@click.pass_obj
+def list_command(
+    settings: Settings, pipeline: str, profile: str, status: RunStatus | None, tag: str, since: str, limit: int
+) -> None:
+    """List runs, newest first."""
+    project = settings.open_project()
+    wanted = RunFilter(
+        pipeline=pipeline, profile=profile, status=status, tag=tag, since=_since(since, project.clock) if since else ""
+    )
+    records = list_runs(project.ledger, wanted, limit)
+    output = Output(settings)
+    output.emit(RunsDocument(runs=tuple(records)), _list_lines(records, output))
+
+
+@command.command(
+    "show",
+    cls=Verb,
+    exits=[ExitCode.CORRUPT],
+    examples=[
+        "osiris runs show last",
+        "osiris runs show run-000012",
+        "osiris runs show last --json | jq .run.rows_out",
+    ],
+)
+@click.argument("run")
+@common_options
+@click.pass_obj
+def show(settings: Settings, run: str) -> None:
+    """Show one run: a run id, an unambiguous beginning of one, or `last`."""
+    project = settings.open_project()
+    record = get_run(project.ledger, run)
+    steps = read_steps(project.path(record.aiop_path))
+    output = Output(settings)
+    output.emit(RunDocument(run=record, steps=steps), run_lines(record, steps, output, project.root))
+
+
+def run_lines(record: RunRecord, steps: tuple[StepSummary, ...], output: Output, root: Path) -> Iterator[str]:
+    """A run as a person reads it; paths that do not exist are left out."""
+    yield f"{record.run_id}  {output.status(record.status)}"
+    profile = f" ({record.profile})" if record.profile else ""
+    facts = [
+        ("pipeline", record.pipeline_slug + profile),
+        ("started", local_time(record.started_at)),
+        ("duration", duration(record.duration_ms)),
+        ("rows", f"{count(record.rows_in)} read, {count(record.rows_out)} written"),
+        ("tags", ", ".join(record.tags)),
+        ("manifest", f"{record.manifest_short}  {record.manifest_hash}"),
+    ]
+    paths = [("build", record.build_manifest_path), ("logs", record.run_logs_path), ("pack", record.aiop_path)]
+    facts += [(name, path) for name, path in paths if (root / path).exists()]
+    yield from (f"  {name:9} {value}" for name, value in facts if value)
+    if record.error:
+        at = (
+            f" (step {record.error.step}{f', line {record.error.line}' if record.error.line else ''})"
+            if record.error.step
+            else ""
+        )
+        yield f"  {'error':9} {record.error.code}{at}: {record.error.message}"
+    if steps:
+        yield ""
+        rows = [
+            (step.id, output.status(step.status), count(step.rows_in), count(step.rows_out), duration(step.duration_ms))
+            for step in steps
+        ]
+        yield from (f"  {line}" for line in output.table(("step", "status", "rows in", "rows out", "duration"), rows))
+
+
+def _list_lines(records: list[RunRecord], output: Output) -> list[str]:
+    if not records:
+        return ["No runs match."] if output.on_terminal else []
+    rows = [
+        (
+            record.run_id,
+            record.pipeline_slug,
+            record.profile or "-",
+            output.status(record.status),
+            local_time(record.started_at),
+            duration(record.duration_ms),
+            count(record.rows_out),
+            ",".join(record.tags) or "-",
+        )
+        for record in records
+    ]
+    return output.table(("run", "pipeline", "profile", "status", "started", "duration", "rows out", "tags"), rows)
+
+
+def _since(text: str, clock: Clock) -> str:
+    relative = re.fullmatch(r"([0-9]{1,5})([mhdw])", text)
+    if relative:
+        return rfc3339(clock.now() - timedelta(**{_UNITS[relative[2]]: int(relative[1])}))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as cause:
+        raise OsirisError(
+            f"--since {text!r} is no time", "Give 30m, 12h, 7d, 2w, or a date such as 2026-11-21.", code="cli.usage"
+        ) from cause
+    return rfc3339(moment if moment.tzinfo else moment.astimezone().astimezone(UTC))

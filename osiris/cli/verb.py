@@ -1,0 +1,95 @@
+"""What every verb of the command line shares: its help, its common options, and what they set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from osiris.errors import EXIT_CODE_MEANINGS, ExitCode
+
+if TYPE_CHECKING:
+    from osiris.project import Project
+
+
+class Settings:
+    """What the common options said, wherever on the line they stood."""
+
+    def __init__(self) -> None:
+        self.json = False
+        self.verbose = False
+        self.color = "NO_COLOR" not in os.environ
+        self.project: Path | None = None
+
+    def open_project(self) -> Project:
+        """The project that this command is about; warnings about its configuration go to stderr."""
+        from osiris.cli.output import Output  # noqa: PLC0415 - `osiris --help` needs neither
+        from osiris.project import open_project  # noqa: PLC0415
+
+        project = open_project(self.project, os.environ)
+        for warning in project.warnings:
+            Output(self).warn(warning)
+        return project
+
+
+class Verb(click.Command):
+    """A command whose help ends with examples and its exit status."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), exits: Sequence[ExitCode] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+        self.exits = (ExitCode.DONE, *exits, ExitCode.USAGE)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Examples and EXIT STATUS."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+        with formatter.section("EXIT STATUS"):
+            formatter.write_dl([(str(int(code)), EXIT_CODE_MEANINGS[code]) for code in sorted(set(self.exits))])
+
+
+def _set(name: str, value: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def callback(ctx: click.Context, _: click.Parameter, given: Any) -> None:
+        if given not in (None, False):
+            setattr(ctx.ensure_object(Settings), name, value(given))
+
+    return callback
+
+
+def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json``, ``-C/--project``, ``--no-color`` and ``--verbose``; they work before and behind the verb."""
+    for option in (
+        click.option(
+            "-v", "--verbose", is_flag=True, expose_value=False, callback=_set("verbose", bool), help="Say more."
+        ),
+        click.option(
+            "--no-color",
+            is_flag=True,
+            expose_value=False,
+            callback=_set("color", lambda _: False),
+            help="Plain output.",
+        ),
+        click.option(
+            "-C",
+            "--project",
+            metavar="DIR",
+            expose_value=False,
+            callback=_set("project", Path),
+            help="The project's folder, instead of looking upward from here.",
+        ),
+        click.option(
+            "--json",
+            "as_json",
+            is_flag=True,
+            expose_value=False,
+            callback=_set("json", bool),
+            help="One JSON document on stdout.",
+        ),
+    ):
+        command = option(command)
+    return command

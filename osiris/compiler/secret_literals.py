@@ -1,0 +1,67 @@
+"""The search for secrets in an OML file: by the key's name, by the value's shape, and by what a component declares.
+
+No message repeats the value. A reference such as ``${DB_PASSWORD}`` is not a secret.
+"""
+
+from __future__ import annotations
+
+import re
+
+from osiris.documents import Node, Report, joined
+from osiris.redaction import is_secret_key, secret_shape
+
+_REFERENCE = re.compile(r"\$\{[^{}]*\}")
+_HINT = "Put it into osiris_connections.yaml as ${VARIABLE} and name the connection here."
+
+
+def find_secrets(root: Node, report: Report) -> None:
+    """A finding for each literal secret, wherever it stands in the document: also in keys, metadata and ``x-`` keys."""
+    for entry in root.entries:
+        at = joined("", entry.key)
+        if entry.key == "params":
+            _search_params(entry.value, report)
+        else:
+            _search(entry.value, at, is_secret_key(entry.key), report)
+
+
+def find_declared_secrets(config: Node, fields: tuple[str, ...], at: str, report: Report) -> None:
+    """A finding for each literal in a config field (``token``, ``auth.pin``) that the component declares secret."""
+    for field in fields:
+        node: Node | None = config
+        for key in field.split("."):
+            entry = node.entry(key) if node else None
+            node = entry.value if entry else None
+        found_before = is_secret_key(field) or (node is not None and secret_shape(node.raw))
+        if node is not None and not found_before:
+            _search(node, f"{at}.{field}", True, report)
+
+
+def _search_params(params: Node, report: Report) -> None:
+    for entry in params.entries:
+        at = joined("params", entry.key)
+        if is_secret_key(entry.key):
+            problem = "a parameter of this name would carry a secret into the manifest"
+            report.add(entry, at, problem, "Use a connection for secrets, or another name if it is none.")
+        _search(entry.value, at, False, report)
+
+
+def _search(node: Node, at: str, secret_key: bool, report: Report) -> None:
+    for entry in node.entries:
+        below = joined(at, entry.key)
+        if kind := secret_shape(entry.key):
+            report.add(entry, at, f"{kind} stands in a key", _HINT)
+        _search(entry.value, below, secret_key or is_secret_key(entry.key), report)
+    for place, item in enumerate(node.items):
+        _search(item, f"{at}[{place}]", secret_key, report)
+    if node.kind != "scalar":
+        return
+    if kind := secret_shape(node.raw):
+        report.add(node, at, f"{kind} stands here", _HINT)
+    elif secret_key and _is_literal(node):
+        report.add(node, at, "a secret stands here in the clear", _HINT)
+
+
+def _is_literal(node: Node) -> bool:
+    return (
+        bool(node.raw) and not node.is_null and not isinstance(node.value, bool) and not _REFERENCE.fullmatch(node.raw)
+    )

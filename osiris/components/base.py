@@ -1,0 +1,116 @@
+"""What a component is: one file with a ``Config`` Struct, a ``SPEC`` and a ``run`` function.
+
+A step takes its inputs as DuckDB relations and gives a relation (or anything with ``__arrow_c_stream__``) back, or,
+for a writer, says what it wrote. Rows never pass through Python objects.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import duckdb
+import msgspec
+
+Mode = Literal["read", "transform", "write"]
+
+
+class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The face of a component: what the validator, the manifest and ``components show`` know of it.
+
+    ``version`` is part of every manifest hash: raise it when the same config gives other rows or bytes.
+    ``rows`` says how a producer hands its rows on: a lazy DuckDB relation, or an Arrow stream that is read once.
+    """
+
+    name: str
+    version: str
+    summary: str
+    modes: tuple[Mode, ...]
+    secret_fields: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    rows: Literal["relation", "stream", "none"] = "relation"
+
+
+class Produced(msgspec.Struct, frozen=True, kw_only=True):
+    """What a ``read`` or ``transform`` step gives: its rows, not read yet.
+
+    ``rows`` is a relation on ``ctx.con`` or an object with ``__arrow_c_stream__``. ``row_count`` is the exact number of
+    rows where the source itself says it (a Parquet footer). ``refine`` belongs to a guess that reading may refute: it
+    gives a corrected relation, or None when the guess was right and the failure has another cause.
+    """
+
+    rows: Any
+    row_count: int | None = None
+    refine: Callable[[], duckdb.DuckDBPyRelation | None] | None = None
+
+
+class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that a writer put in place: path relative to the project's root where it lies inside it."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What a ``write`` step did: the exact number of rows written, and the files that now stand."""
+
+    rows: int
+    files: tuple[WrittenFile, ...] = ()
+
+
+class CancelToken(Protocol):
+    """Asked by long loops of a component; DuckDB statements are interrupted without it."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run is being stopped."""
+        ...
+
+
+class StepContext(Protocol):
+    """What the runner gives a step."""
+
+    step_id: str
+    run_id: str
+    project_root: Path
+    output_dir: Path
+    con: duckdb.DuckDBPyConnection
+    connection: Mapping[str, Any] | None
+    log: logging.Logger
+    cancel: CancelToken
+
+    def consume(self, sql: str) -> list[tuple[Any, ...]]:
+        """Execute the one statement that reads this step's inputs, and give its result rows.
+
+        Every writer reads its inputs through this call: the row counts of the steps before it come from here.
+        """
+        ...
+
+    def metric(self, name: str, value: float, unit: str = "") -> None:
+        """Record one measurement of this step in the run's ``metrics.jsonl``."""
+        ...
+
+    def progress(self, rows: int) -> None:
+        """Report how many rows have been handled so far."""
+        ...
+
+
+class Component(msgspec.Struct, frozen=True):
+    """One registered component."""
+
+    spec: ComponentSpec
+    config_type: type[msgspec.Struct]
+    run: Callable[[StepContext, Any, Mapping[str, duckdb.DuckDBPyRelation]], Produced | Written]
+
+
+def quote_identifier(name: str) -> str:
+    """``name`` as a SQL identifier, whatever stands in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_literal(text: str) -> str:
+    """``text`` as a SQL string literal, whatever stands in it."""
+    return "'" + text.replace("'", "''") + "'"

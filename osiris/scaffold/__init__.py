@@ -1,0 +1,1 @@
+"""What `osiris init` puts into a new project, and the example with its data."""
