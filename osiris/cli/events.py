@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from osiris.cli.output import Output, local_time
-from osiris.cli.verb import Settings, Verb, common_options
+from osiris.cli.verb import Settings, Verb, shared_options
 from osiris.errors import ExitCode
 from osiris.events.catalog import EVENT_TYPES, UnknownEvent
 from osiris.events.entry import Entry
@@ -40,7 +40,7 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--since", "since_seq", metavar="SEQ", type=click.IntRange(min=0), default=0, help="Entries behind SEQ.")
 @click.option("--type", "event_type", metavar="T", help="Only events of this type, such as run.finished.")
 @click.option("--run", "run_reference", metavar="ID", help="Only events of this run (or `last`).")
-@common_options
+@shared_options
 @click.pass_obj
 def command(settings: Settings, since_seq: int, event_type: str | None, run_reference: str | None) -> None:
     """Read the journal, oldest entry first; with --json one document a line."""

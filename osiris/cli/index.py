@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from osiris.cli.output import Output
-from osiris.cli.verb import Settings, Verb, common_options
+from osiris.cli.verb import Settings, Verb, shared_options
 from osiris.errors import ExitCode, OsirisError
 from osiris.ledger.index import JournalHead, Rebuilt, Verification, head, rebuild, verify_index
 
@@ -33,7 +33,7 @@ def command() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Prove that the journal extends the head in FILE (from `osiris index head`).",
 )
-@common_options
+@shared_options
 @click.pass_obj
 def verify(settings: Settings, against: Path | None) -> int:
     """Replay the journal and compare every index file with it. Writes nothing."""
@@ -47,7 +47,7 @@ def verify(settings: Settings, against: Path | None) -> int:
 
 
 @command.command("rebuild", cls=Verb, exits=[ExitCode.CORRUPT, ExitCode.DISK], examples=["osiris index rebuild"])
-@common_options
+@shared_options
 @click.pass_obj
 def rebuild_command(settings: Settings) -> None:
     """Render the whole index afresh from the journal and swap it in; safe to kill at any point."""
@@ -59,7 +59,7 @@ def rebuild_command(settings: Settings) -> None:
 @command.command(
     "head", cls=Verb, exits=[ExitCode.CORRUPT], examples=["osiris index head > head.json   # keep it elsewhere"]
 )
-@common_options
+@shared_options
 @click.pass_obj
 def head_command(settings: Settings) -> None:
     """Print the journal's last sequence number and hash: keep it elsewhere, for `verify --against`."""

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from osiris.cli.output import Output
-from osiris.cli.verb import Settings, Verb, common_options
+from osiris.cli.verb import Settings, Verb, shared_options
 from osiris.errors import ExitCode
 from osiris.scaffold.init import init_project
 
@@ -28,7 +28,7 @@ class InitDocument(msgspec.Struct, frozen=True, kw_only=True):
 @click.argument("directory", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 @click.option("--example", is_flag=True, help="Add a pipeline with its data that runs at once.")
 @click.option("--git", is_flag=True, help="Make it a git repository, too.")
-@common_options
+@shared_options
 @click.pass_obj
 def command(settings: Settings, directory: Path, *, example: bool, git: bool) -> None:
     """Scaffold a project: osiris.yaml with a comment on every key, folders, .gitignore, a connections sample."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import click
 
 from osiris import __version__
-from osiris.cli.verb import Settings, common_options
+from osiris.cli.verb import Settings, shared_options
 from osiris.errors import ExitCode, OsirisError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class CommandTable(click.Group):
 
 @click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(__version__, prog_name="osiris", message="%(prog)s %(version)s")
-@common_options
+@shared_options
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Compile data pipelines, run them, and keep a ledger of it that can be trusted.

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from osiris.cli.output import Output, local_time
-from osiris.cli.verb import Settings, Verb, common_options
+from osiris.cli.verb import Settings, Verb, shared_options
 from osiris.errors import ExitCode, OsirisError
 from osiris.ledger.queries import list_pipelines
 from osiris.ledger.runs import tag_pipeline
@@ -32,7 +32,7 @@ def command() -> None:
 
 
 @command.command("list", cls=Verb, exits=[ExitCode.CORRUPT], examples=["osiris pipelines list"])
-@common_options
+@shared_options
 @click.pass_obj
 def list_command(settings: Settings) -> None:
     """List the pipelines that were compiled, with their tags and last compile."""
@@ -64,7 +64,7 @@ def list_command(settings: Settings) -> None:
 @click.argument("pipeline")
 @click.option("--add", metavar="TAG", multiple=True, help="Add this tag; may be given again.")
 @click.option("--remove", metavar="TAG", multiple=True, help="Remove this tag; may be given again.")
-@common_options
+@shared_options
 @click.pass_obj
 def tag(settings: Settings, pipeline: str, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
     """Change a pipeline's tags. They live in the ledger, and new runs inherit them."""

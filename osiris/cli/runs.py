@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from osiris.cli.output import Output, count, duration, local_time
-from osiris.cli.verb import Settings, Verb, common_options
+from osiris.cli.verb import Settings, Verb, shared_options
 from osiris.clock import Clock, rfc3339
 from osiris.errors import ExitCode, OsirisError
 from osiris.ledger.queries import RunFilter, get_run, list_runs
@@ -58,7 +58,7 @@ def command() -> None:
     "--since", metavar="7d|DATE", default="", help="Only runs that started since (30m, 12h, 7d, 2w or a date)."
 )
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
-@common_options
+@shared_options
 @click.pass_obj
 def list_command(
     settings: Settings, pipeline: str, profile: str, status: RunStatus | None, tag: str, since: str, limit: int
@@ -84,7 +84,7 @@ def list_command(
     ],
 )
 @click.argument("run")
-@common_options
+@shared_options
 @click.pass_obj
 def show(settings: Settings, run: str) -> None:
     """Show one run: a run id, an unambiguous beginning of one, or `last`."""

@@ -61,7 +61,7 @@ def _set(name: str, value: Callable[[Any], Any]) -> Callable[[click.Context, cli
     return callback
 
 
-def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--json``, ``-C/--project``, ``--no-color`` and ``--verbose``; they work before and behind the verb."""
     for option in (
         click.option(

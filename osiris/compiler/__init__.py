@@ -1,0 +1,1 @@
+"""From OML to a manifest and its build, deterministic to the byte."""

@@ -89,7 +89,7 @@ def _inspect(target: Path, algo: str) -> tuple[Manifest | None, list[str]]:
         raise disk_error("read the build", target, error) from error
     except OsirisError as error:
         return None, [f"{MANIFEST_FILE} cannot be read: {error.problem}"]
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return None, [f"{FINGERPRINTS_FILE} cannot be read: {error}"]
     return manifest, found + _wrong_hash(manifest, algo)
 
@@ -167,7 +167,7 @@ def load_step_config(build_dir: Path, step: ManifestStep, config_type: type[Conf
         if sha256_hex(content) == step.config_digest:
             return msgspec.json.decode(content, type=config_type)
         reason = "it was changed after it was written"
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         reason = f"{step.component} does not take it: {error}"
     raise OsirisError(
         f"{path}: the config of the step {step.id!r} cannot be used: {reason}",

@@ -70,13 +70,13 @@ class Bindings(msgspec.Struct, frozen=True, kw_only=True):
     """What a pipeline is compiled with besides its own text.
 
     ``profile`` is the active profile, "" where profiles are off. ``params`` are the texts of ``--param``, ``environ``
-    is the process environment. ``known_profiles`` are the project's profiles; None leaves the file's names unchecked.
+    is the process environment. ``known_profiles`` are the project's profiles; () where profiles are off.
     """
 
     profile: str = ""
     params: Mapping[str, str] = {}
     environ: Mapping[str, str] = {}
-    known_profiles: tuple[str, ...] | None = None
+    known_profiles: tuple[str, ...] = ()
 
 
 class Registry(msgspec.Struct, frozen=True):

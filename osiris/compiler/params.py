@@ -138,7 +138,7 @@ def _profile_values(
     active: dict[str, ParamValue | None] = {}
     for profile in _entries(root, "profiles"):
         at = joined("profiles", profile.key)
-        if bindings.known_profiles is not None and profile.key not in bindings.known_profiles:
+        if bindings.known_profiles and profile.key not in bindings.known_profiles:
             hint = suggest(profile.key, bindings.known_profiles) or f"Known: {', '.join(bindings.known_profiles)}."
             report.add(profile, "profiles", f"unknown profile {shown(profile.key)}", hint)
         bind(profile.value, OmlProfile, path=report.path, findings=report.findings, at=at)

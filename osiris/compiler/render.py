@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ FINGERPRINTS_FILE = "fingerprints.json"
 SUMMARY_FILE = "run_summary.json"
 
 _WIDTH = 1 << 20  # no line is folded: a folded text is hard to search for
+# Line ends of every kind and what does not print: only double quotes carry them unchanged.
+_UNUSUAL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _MANIFEST_BYTES = 64 << 20
 
 
@@ -39,7 +42,7 @@ class _ManifestDumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None if isinstance(resolve_plain(text), str) else '"'
+    style = None if isinstance(resolve_plain(text), str) and not _UNUSUAL.search(text) else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

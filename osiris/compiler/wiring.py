@@ -26,57 +26,54 @@ class Wires(msgspec.Struct, frozen=True):
     inputs: dict[str, str]
 
 
+class _Steps(msgspec.Struct, frozen=True):
+    """All steps of the file by their ids, the place of each, and the names of their rows."""
+
+    by_id: dict[str, StepDraft]
+    place: dict[str, int]
+    tables: dict[str, str]
+
+
 def wire_steps(drafts: Sequence[StepDraft], report: Report, warnings: Report) -> dict[str, Wires]:
     """The wires of every step by its id. What is wrong with them goes to ``report``, unused rows to ``warnings``."""
     by_id: dict[str, StepDraft] = {}
     for draft in drafts:
         by_id.setdefault(draft.id, draft)
     by_id.pop("", None)
-    tables = table_names(list(by_id))
+    place = {step: number for number, step in enumerate(by_id)}
+    steps = _Steps(by_id, place, table_names(list(by_id)))
     wires: dict[str, Wires] = {}
     for number, draft in enumerate(drafts):
         if draft.id and draft.wirable and by_id[draft.id] is draft:
-            before = drafts[number - 1] if number else None
-            wires[draft.id] = _wire(draft, before, by_id, tables, report)
+            before = drafts[number - 1].id if number else ""
+            wires[draft.id] = _wire(draft, before, steps, report)
     _check_circles(by_id, wires, report)
     if all(draft.wirable for draft in drafts):
         _warn_of_unused_rows(by_id, wires, warnings)
     return wires
 
 
-def _wire(
-    draft: StepDraft,
-    before: StepDraft | None,
-    by_id: Mapping[str, StepDraft],
-    tables: Mapping[str, str],
-    report: Report,
-) -> Wires:
-    named = _named_inputs(draft, by_id, report)
-    needs = _needs(draft, before, by_id, named, report)
+def _wire(draft: StepDraft, before: str, steps: _Steps, report: Report) -> Wires:
+    named = _named_inputs(draft, steps.by_id, report)
+    needs = sorted(_needs(draft, before, named, steps.by_id, report), key=steps.place.__getitem__)
     if draft.inputs is not None:
         inputs = named
     elif draft.mode == "read":
         inputs = {}
     else:
-        producers = [need for need in needs if by_id[need].mode != "write"]
+        producers = [need for need in needs if steps.by_id[need].mode != "write"]
         single = len(producers) == 1
-        inputs = {("df" if single else tables[producer]): producer for producer in producers}
+        inputs = {("df" if single else steps.tables[producer]): producer for producer in producers}
     if draft.mode == "write":
-        _check_write(draft, inputs, needs, by_id, report)
-    place = {step: number for number, step in enumerate(by_id)}
-    return Wires(tuple(sorted(needs, key=place.__getitem__)), dict(sorted(inputs.items())))
+        _check_write(draft, inputs, needs, report)
+    return Wires(tuple(needs), dict(sorted(inputs.items())))
 
 
 def _needs(
-    draft: StepDraft,
-    before: StepDraft | None,
-    by_id: Mapping[str, StepDraft],
-    named: Mapping[str, str],
-    report: Report,
+    draft: StepDraft, before: str, named: Mapping[str, str], by_id: Mapping[str, StepDraft], report: Report
 ) -> set[str]:
     if draft.needs is None and draft.inputs is None:
-        follows = draft.mode != "read" and before is not None and before.id
-        return {before.id} if follows and before else set()
+        return {before} if draft.mode != "read" and before else set()
     for place, need in enumerate(draft.needs or ()):
         if need not in by_id:
             hint = suggest(need, by_id) or f"Steps: {', '.join(by_id)}."
@@ -108,20 +105,18 @@ def _named_inputs(draft: StepDraft, by_id: Mapping[str, StepDraft], report: Repo
     return found
 
 
-def _check_write(
-    draft: StepDraft, inputs: Mapping[str, str], needs: set[str], by_id: Mapping[str, StepDraft], report: Report
-) -> None:
+def _check_write(draft: StepDraft, inputs: Mapping[str, str], needs: Sequence[str], report: Report) -> None:
     if draft.inputs and len(inputs) < len(draft.inputs):
         return  # a wrong reference has been reported already
     if draft.needs and not needs:
         return  # every need is unknown, which has been reported already
     place = draft.node.child("inputs")
     if not inputs:
-        after = f"; {shown(next(iter(needs)))} before it gives no rows" if needs and draft.needs is None else ""
+        after = f"; {shown(needs[0])} before it gives no rows" if needs and draft.needs is None else ""
         report.add(place, draft.at, f"the step {shown(draft.id)} has nothing to write{after}", _WRITE_HINT)
     elif len(inputs) > 1:
-        place_in_file = list(by_id)
-        names = ", ".join(shown(step) for step in sorted(set(inputs.values()), key=place_in_file.index))
+        sources = set(inputs.values())
+        names = ", ".join(shown(need) for need in needs if need in sources)
         problem = f"the step {shown(draft.id)} could write the rows of several steps: {names}"
         report.add(place, draft.at, problem, _WRITE_HINT)
 

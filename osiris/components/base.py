@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import duckdb
 import msgspec
+
+if TYPE_CHECKING:
+    import duckdb
 
 Mode = Literal["read", "transform", "write"]
 
@@ -37,12 +39,15 @@ class Produced(msgspec.Struct, frozen=True, kw_only=True):
     """What a ``read`` or ``transform`` step gives: its rows, not read yet.
 
     ``rows`` is a relation on ``ctx.con`` or an object with ``__arrow_c_stream__``. ``row_count`` is the exact number of
-    rows where the source itself says it (a Parquet footer). ``refine`` belongs to a guess that reading may refute: it
-    gives a corrected relation, or None when the guess was right and the failure has another cause.
+    rows where the source itself says it (a Parquet footer). ``files`` are the files that the relation scans, in order
+    and named as DuckDB was told: by them the runner finds the scan, and its rows, in DuckDB's profile. ``refine``
+    belongs to a guess that reading may refute: it gives a corrected relation, or None when the guess was right and the
+    failure has another cause.
     """
 
     rows: Any
     row_count: int | None = None
+    files: tuple[str, ...] = ()
     refine: Callable[[], duckdb.DuckDBPyRelation | None] | None = None
 
 
@@ -71,16 +76,23 @@ class CancelToken(Protocol):
 
 
 class StepContext(Protocol):
-    """What the runner gives a step."""
+    """What the runner gives a step.
+
+    ``con`` is the stage's own cursor; every relation in ``inputs`` is a view on it, whose name in SQL is its ``alias``.
+    """
 
     step_id: str
     run_id: str
     project_root: Path
-    output_dir: Path
     con: duckdb.DuckDBPyConnection
     connection: Mapping[str, Any] | None
     log: logging.Logger
     cancel: CancelToken
+
+    @property
+    def output_dir(self) -> Path:
+        """A folder of the step's own among the run's artifacts, made when it is first asked for."""
+        ...
 
     def consume(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute the one statement that reads this step's inputs, and give its result rows.

@@ -51,7 +51,10 @@ def bind(
     findings: list[Finding],
     at: str = "",
     unknown: list[Finding] | None = None,
-) -> T | None: ...
+) -> T | None:
+    """For a class: a value of it, or None."""
+
+
 @overload
 def bind(
     node: Node,
@@ -61,7 +64,10 @@ def bind(
     findings: list[Finding],
     at: str = "",
     unknown: list[Finding] | None = None,
-) -> Any: ...
+) -> Any:
+    """For a union or another form that is no class."""
+
+
 def bind(
     node: Node,
     type_: object,

@@ -102,6 +102,8 @@ def read_segment(path: Path, after: Position) -> Iterator[tuple[Entry, Position]
     A torn tail comes last, if there is one. Raises :class:`CorruptSegment` where a good entry stands behind a bad one.
     A line that looks bad is read a second time first: a writer may have been in the middle of it.
     """
+    if path.stat().st_size == after.offset:
+        return  # the segment has not grown: the usual case of whoever looks at the tail before it writes
     with path.open("rb") as file:
         file.seek(after.offset)
         position, doubted = after, False

@@ -7,7 +7,6 @@ from typing import Literal
 
 import msgspec
 
-from osiris.clock import parse_rfc3339
 from osiris.events.entry import Entry
 from osiris.events.retention import RetentionPruned
 from osiris.events.runs import RunError, RunFinished, RunInterrupted, RunStarted, RunTagged
@@ -79,7 +78,7 @@ def open_record(started: RunStarted, status: RunStatus = "running", error: RunEr
         profile=started.profile,
         manifest_hash=started.manifest_hash,
         manifest_short=started.manifest_short,
-        run_ts=parse_rfc3339(started.started_at).strftime("%Y-%m-%dT%H-%M-%SZ"),
+        run_ts=started.started_at[:19].replace(":", "-") + "Z",
         status=status,
         duration_ms=None,
         run_logs_path=started.run_logs_path,

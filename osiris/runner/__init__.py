@@ -1,0 +1,1 @@
+"""From a manifest to a run: plan, steps, run log, pack."""

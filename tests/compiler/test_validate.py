@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osiris.compiler.oml import Bindings
@@ -181,60 +181,6 @@ def test_requires_takes_version_specifiers(specifier: str, good: bool) -> None:
     assert all("requires.duckdb" in problem for problem in found)
 
 
-SECRET = "hunter2-Pa55"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pipeline(read("a").replace("path: a.csv", f"path: a.csv, options: {{password: {SECRET}}}"), write("b")),
-        pipeline(read("a").replace("path: a.csv", f"path: 'postgres://u:{SECRET}@h/d'"), write("b")),
-        pipeline(read("a").replace("path: a.csv", f"path: a.csv, types: {{'pg://u:{SECRET}@h': x}}"), write("b")),
-        pipeline(read("a").replace("path: a.csv", f"path: a.csv, api_key: {SECRET}"), write("b")),
-        pipeline(read("a").replace("path: a.csv", f"path: a.csv, limit: 'pwd={SECRET}'"), write("b")),
-        pipeline(read("a"), write("b"), head=f"description: 'see mysql://u:{SECRET}@h'"),
-        pipeline(read("a"), write("b"), head=f"metadata: {{token: {SECRET}}}"),
-        pipeline(read("a"), write("b"), head=f"x-note: {{deep: [{{credentials: {{value: {SECRET}}}}}]}}"),
-        pipeline(read("a"), write("b"), head=f"params: {{url: {{type: string, default: 'a://u:{SECRET}@h'}}}}"),
-        pipeline(read("a"), write("b"), head=f"params: {{api_token: {{type: string, default: {SECRET}}}}}"),
-        pipeline(read("a"), write("b"), head=f"profiles: {{p: {{params: {{api_token: {SECRET}}}}}}}"),
-        pipeline("{id: a, component: bank.extractor, mode: read, config: {pin: %s}}" % SECRET, write("b")),
-        pipeline("{id: a, component: bank.extractor, mode: read, config: {auth: {code: %s}}}" % SECRET, write("b")),
-        pipeline(read("a"), write("b"), head=f"description: |\n  -----BEGIN RSA PRIVATE KEY-----\n  {SECRET}"),
-        pipeline(read("a"), write("b"), head=f"mysql_password: {SECRET}"),
-        pipeline(read("a", f", password: {SECRET}"), write("b")),
-    ],
-)
-def test_a_secret_is_refused_wherever_it_stands_and_never_repeated(text: str) -> None:
-    found = validate(text).errors
-    assert found
-    assert SECRET not in repr(found)
-    words = ("secret", "password", "private key")
-    assert any(word in error.problem for error in found for word in words)
-    assert all(error.line and error.column for error in found)
-
-
-def test_a_secret_does_not_come_in_through_a_parameter() -> None:
-    text = pipeline(
-        "{id: a, component: bank.extractor, mode: read, config: {pin: '${params.code}'}}",
-        write("b"),
-        head="params: {code: {type: string}}",
-    )
-    found = errors(text, params={"code": SECRET})
-    assert found == ["5:66 steps[0].config.pin: a secret stands here in the clear"]
-    dsn = f"postgres://u:{SECRET}@h"
-    assert "params.code (from --param): the value is a DSN with a password" in str(errors(text, params={"code": dsn}))
-    assert SECRET not in str(errors(text, params={"code": dsn}))
-
-
-def test_a_reference_to_the_environment_is_no_secret() -> None:
-    text = pipeline(
-        "{id: a, component: bank.extractor, mode: read, config: {pin: '${PIN}', url: 'pg://u:${PASSWORD}@h'}}",
-        write("b"),
-    )
-    assert errors(text) == []
-
-
 def test_a_missing_extra_is_a_finding_at_the_component() -> None:
     def find(name: str) -> Component | None:
         if name == "postgres.extractor":
@@ -257,8 +203,8 @@ def test_everything_is_found_at_once_in_the_order_of_the_file() -> None:
         head="nme: x\nrequires: {duckdb: 1}",
     )
     found = validate(text).errors
-    assert [error.line for error in found] == [3, 4, 6, 6, 6, 7, 7, 8]
-    assert len({error.problem for error in found}) == 8
+    assert [error.line for error in found] == [3, 4, 6, 6, 7, 7, 8]
+    assert len({error.problem for error in found}) == 7
 
 
 def test_one_error_carries_all_findings(tmp_path: Path) -> None:
@@ -274,31 +220,30 @@ def test_one_error_carries_all_findings(tmp_path: Path) -> None:
         validate_file(tmp_path / "none.yaml", "none.yaml", Bindings(), registry())
 
 
-_WORDS = st.sampled_from(
-    ["a", "b", "a b", "", "null", "0.1.0", "read", "write", "duckdb.processor", "filesystem.csv_writer", "10m", "${a.df}",
-     "${params.a}", "${params.}", "${", "string", "pg://u:p4ss@h", "1", "true", "x-a", ">=1"]
-)  # fmt: skip
+# fmt: off
+_WORDS = st.sampled_from([
+    "a", "b", "a b", "", "null", "0.1.0", "read", "write", "duckdb.processor", "filesystem.csv_writer", "10m", "1",
+    "true", "${a.df}", "${params.a}", "${params.}", "${", "string", "pg://u:p4ss@h", "x-a", ">=1",
+])
+# fmt: on
+_HEAD_KEYS = ["params", "profiles", "requires", "metadata", "x-a", "version"]
+_STEP_KEYS = ["id", "component", "mode", "needs", "inputs", "config", "retry", "timeout"]
 _KEYS = st.sampled_from(
-    ["oml_version", "name", "steps", "params", "profiles", "requires", "metadata", "id", "component", "mode", "needs",
-     "inputs", "config", "df", "query", "path", "type", "default", "enum", "a", "x-a", "retry", "max", "timeout", "version"]
-)  # fmt: skip
+    [*_HEAD_KEYS, *_STEP_KEYS, "name", "df", "query", "path", "type", "default", "enum", "a", "max"]
+)
 _TREES = st.recursive(
     _WORDS | st.none() | st.booleans() | st.integers() | st.floats(),
     lambda below: st.lists(below, max_size=3) | st.dictionaries(_KEYS, below, max_size=5),
     max_leaves=25,
 )
-_STEPS = st.lists(
-    st.fixed_dictionaries(
-        {}, optional={key: _TREES for key in ["id", "component", "mode", "needs", "inputs", "config"]}
-    ),
-    max_size=4,
-)
+_STEPS = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(_STEP_KEYS, _TREES)), max_size=4)
 _PIPELINES = st.fixed_dictionaries(
     {"oml_version": st.just("0.1.0") | _TREES, "name": _WORDS, "steps": _STEPS | _TREES},
-    optional={key: _TREES for key in ["params", "profiles", "requires", "metadata", "x-a", "inputs"]},
+    optional=dict.fromkeys(_HEAD_KEYS, _TREES),
 )
 
 
+@settings(deadline=None)
 @given(_PIPELINES | _TREES)
 def test_no_document_makes_anything_but_findings_with_places(tree: object) -> None:
     root = load_document(yaml.safe_dump(tree, allow_unicode=True), "p.yaml")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osiris.compiler.compile import config_paths
@@ -74,6 +74,7 @@ def test_ids_that_fall_together_get_eight_digits_of_their_digest() -> None:
 _IDS = st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,5}", fullmatch=True), unique=True, max_size=12)
 
 
+@settings(deadline=None)
 @given(_IDS)
 def test_no_two_steps_share_a_name_or_a_config_file(ids: list[str]) -> None:
     names = [name.lower() for name in table_names(ids).values()]
@@ -87,6 +88,7 @@ def graphs(draw: st.DrawFn) -> tuple[list[str], dict[str, list[str]]]:
     return ids, {step: draw(st.lists(st.sampled_from(ids), unique=True, max_size=3)) for step in ids}
 
 
+@settings(deadline=None)
 @given(graphs())
 def test_an_order_follows_the_needs_or_a_circle_says_why_not(graph: tuple[list[str], dict[str, list[str]]]) -> None:
     ids, needs = graph

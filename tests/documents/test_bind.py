@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osiris.documents import Node, bind, bind_fields, load_document, suggest
@@ -201,6 +201,7 @@ _TREES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_TREES)
 def test_whatever_stands_there_is_bound_or_found_wrong(tree: object) -> None:
     root = load_document(json.dumps(tree), "a.yaml")

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from osiris.documents import MAX_BYTES, MAX_DEPTH, Node, load_document, to_builtins
@@ -160,6 +160,7 @@ def outcome(source: str | bytes) -> Node | OsirisError:
         return error
 
 
+@settings(deadline=None)
 @given(st.binary() | st.text() | st.text(alphabet="ab:-[]{}&*!|>'\"#%@,?<~ \n\t0.1"))
 def test_no_input_makes_anything_but_a_document_or_an_osiris_error_with_a_place(source: str | bytes) -> None:
     found = outcome(source)
@@ -180,6 +181,7 @@ _VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_VALUES)
 def test_json_is_read_as_it_is_written(value: object) -> None:
     text = json.dumps(value, ensure_ascii=False)

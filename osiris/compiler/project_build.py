@@ -1,0 +1,159 @@
+"""From a pipeline of a project to its build in ``build/`` and its fact in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from osiris.compiler.build import load_build, write_build
+from osiris.compiler.compile import Compiled, compile_pipeline
+from osiris.compiler.manifest import Manifest
+from osiris.compiler.oml import Bindings, Registry
+from osiris.compiler.render import MANIFEST_FILE
+from osiris.components import component_names, find_component
+from osiris.documents import suggest
+from osiris.errors import Finding, OsirisError
+from osiris.layout.tokens import pipeline_slug
+from osiris.ledger.queries import newest_build
+from osiris.ledger.runs import Build, record_compile
+from osiris.project import Project
+
+OML_ENDINGS = (".yaml", ".yml")
+REGISTRY = Registry(find_component, component_names)
+
+
+class CompileRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be compiled: ``reference`` is a file or the slug of one in the project's pipelines folder.
+
+    ``profile`` is the active one. ``record_again`` records the compile even where the ledger knows this build as the
+    newest: somebody asked for it.
+    """
+
+    reference: str
+    profile: str
+    params: Mapping[str, str] = {}
+    environ: Mapping[str, str] = {}
+    record_again: bool = False
+
+
+class PipelineBuild(msgspec.Struct, frozen=True, kw_only=True):
+    """A build that stands and is known to the ledger; ``reused`` where it stood before. Paths are the project's."""
+
+    manifest: Manifest
+    manifest_path: str
+    source_path: str
+    reused: bool
+    warnings: tuple[Finding, ...] = ()
+
+    def facts(self) -> Build:
+        """What the ledger keeps of it."""
+        manifest = self.manifest
+        return Build(
+            pipeline_slug=manifest.pipeline.slug,
+            profile=manifest.profile,
+            manifest_hash=manifest.manifest_hash,
+            manifest_short=manifest.manifest_short,
+            payload_digest=manifest.payload_digest,
+            manifest_path=self.manifest_path,
+            source_path=self.source_path,
+        )
+
+
+def build_pipeline(project: Project, request: CompileRequest) -> PipelineBuild:
+    """Compile a pipeline, write its build once, then record that it stands."""
+    source = find_source(project, request.reference)
+    compiled = compile_source(project, source, request)
+    directory = project.contract.manifest_dir(_tokens(compiled.manifest))
+    written = write_build(compiled, project.path(directory), project.config.ids.manifest_hash_algo)
+    build = PipelineBuild(
+        manifest=compiled.manifest,
+        manifest_path=f"{directory}/{MANIFEST_FILE}",
+        source_path=project.relative(source),
+        reused=not written,
+        warnings=compiled.warnings,
+    )
+    record_compile(project.ledger, build.facts(), even_if_known=request.record_again)
+    return build
+
+
+def compile_source(project: Project, source: Path, request: CompileRequest) -> Compiled:
+    """Compile without writing anything."""
+    profiles = project.config.filesystem.profiles
+    return compile_pipeline(
+        source,
+        project_root=project.root,
+        slug=_unique_slug(project, source),
+        bindings=Bindings(
+            profile=request.profile,
+            params=request.params,
+            environ=request.environ,
+            known_profiles=profiles.values if profiles.enabled else (),
+        ),
+        registry=REGISTRY,
+        hash_algo=project.config.ids.manifest_hash_algo,
+        short_len=project.config.filesystem.naming.manifest_short_len,
+    )
+
+
+def open_build(project: Project, manifest_path: Path) -> PipelineBuild:
+    """A build that stands, by its ``manifest.yaml``; an edited one is refused."""
+    manifest = load_build(manifest_path, project.config.ids.manifest_hash_algo)
+    return PipelineBuild(manifest=manifest, manifest_path=project.relative(manifest_path), source_path="", reused=True)
+
+
+def open_last_build(project: Project, profile: str) -> PipelineBuild:
+    """The build that was compiled last in ``profile``."""
+    newest = newest_build(project.ledger, profile)
+    if newest is None:
+        where = f" in profile {profile}" if profile else ""
+        raise OsirisError(f"nothing was compiled yet{where}", "Run `osiris compile PIPELINE` first.", code="build.none")
+    return open_build(project, project.path(newest.manifest_path))
+
+
+def find_source(project: Project, reference: str) -> Path:
+    """The OML file that ``reference`` names: a path from here or from the project's root, or a slug."""
+    for candidate in (Path(reference), project.path(reference)):
+        if candidate.is_file():
+            return candidate.absolute()
+    slugs = {pipeline_slug(path.name): path for path in _sources(project)}
+    if reference in slugs:
+        return slugs[reference]
+    wanted = Path(reference).name.rsplit(".", 1)[0]
+    folder = project.config.filesystem.pipelines_dir
+    raise OsirisError(
+        f"{reference}: there is no such pipeline file, and no pipeline of that name in {folder}/",
+        suggest(wanted, slugs) or f"Put the pipeline into {folder}/ or give the path of its file.",
+        code="oml.missing",
+        path=reference,
+    )
+
+
+def _unique_slug(project: Project, source: Path) -> str:
+    slug = pipeline_slug(source.name)
+    for other in _sources(project):
+        if other.resolve() != source.resolve() and pipeline_slug(other.name) == slug:
+            first, second = sorted((project.relative(source), project.relative(other)))
+            raise OsirisError(
+                f"{first} and {second} are both the pipeline {slug!r}: the slug comes from the file's name",
+                "Rename one of them.",
+                code="oml.same_slug",
+                path=first,
+            )
+    return slug
+
+
+def _sources(project: Project) -> Iterator[Path]:
+    folder = project.path(project.config.filesystem.pipelines_dir)
+    return (path.absolute() for path in sorted(folder.rglob("*")) if path.suffix in OML_ENDINGS and path.is_file())
+
+
+def _tokens(manifest: Manifest) -> dict[str, str]:
+    return {
+        "pipeline_slug": manifest.pipeline.slug,
+        "profile": manifest.profile,
+        "manifest_hash": manifest.manifest_hash,
+        "manifest_short": manifest.manifest_short,
+        "manifest_version": manifest.manifest_short,
+    }

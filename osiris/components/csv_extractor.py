@@ -1,0 +1,133 @@
+"""``filesystem.csv_extractor``: rows of CSV files, with types that change no value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from osiris.components.base import ComponentSpec, Produced, StepContext, quote_identifier, quote_literal
+from osiris.components.column_types import LADDER, TEXT, climb, first_fit, guarded_projection, plain_projection
+from osiris.components.csv_dialect import Dialect, Wish, find_dialect, reading_sql
+from osiris.components.source_files import differing_files, find_source_files
+from osiris.errors import OsirisError
+
+if TYPE_CHECKING:
+    import duckdb
+
+_HEAD_ROWS = 256
+_SAMPLE_ROWS = 20_480
+
+OneCharacter = Annotated[str, Meta(min_length=1, max_length=1)]
+AtMostOneCharacter = Annotated[str, Meta(max_length=1)]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the files are and how they are written."""
+
+    path: Annotated[str, Meta(min_length=1, description="File or pattern; .gz and .zst are unpacked")]
+    delimiter: Annotated[OneCharacter | None, Meta(description="Left out: found in the first record")] = None
+    header: Annotated[bool, Meta(description="Whether the first record holds the names of the columns")] = True
+    quote: Annotated[AtMostOneCharacter, Meta(description="What stands around a quoted value; empty: nothing")] = '"'
+    escape: Annotated[OneCharacter | None, Meta(description="Before a quote in a quoted value; left out: a quote")] = (
+        None
+    )
+    encoding: Annotated[Literal["utf-8", "utf-16", "latin-1"], Meta(description="Of the files' text")] = "utf-8"
+    null_values: Annotated[
+        tuple[str, ...], Meta(min_length=1, description="Unquoted texts that mean NULL; a quoted value never does")
+    ] = ("",)
+    types: Annotated[
+        dict[str, str], Meta(description="Column to DuckDB type; a value that does not fit is an error")
+    ] = {}
+    all_varchar: Annotated[bool, Meta(description="Every column that is not in types stays text")] = False
+    dateformat: Annotated[str | None, Meta(description="Of the DATE columns in types, such as %d.%m.%Y")] = None
+    timestampformat: Annotated[str | None, Meta(description="Of the TIMESTAMP columns in types")] = None
+    skip: Annotated[int, Meta(ge=0, description="Lines before the header")] = 0
+
+
+SPEC = ComponentSpec(
+    name="filesystem.csv_extractor",
+    version="1.0.0",
+    summary="Reads CSV files. A column gets a type only where that changes none of its values.",
+    modes=("read",),
+)
+
+
+def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> Produced:  # noqa: ARG001
+    """The rows of the files, not read yet but for a sample of them."""
+    files = find_source_files(config.path, ctx.project_root)
+    dialect = _shared_dialect(ctx.con, files, config)
+    _check_types(config, dialect, files)
+    given = {name: config.types.get(name, TEXT) for name in dialect.names}
+    source = reading_sql(files, dialect, given, _options(config))
+    guessing = [] if config.all_varchar else [name for name in dialect.names if name not in config.types]
+    if not guessing:
+        return Produced(rows=ctx.con.sql(f"FROM {source}"), files=files)
+
+    guess, complete = _sample_types(ctx.con, source, guessing)
+
+    def projection_types(found: Mapping[str, str]) -> dict[str, str]:
+        return {name: found.get(name, TEXT) for name in dialect.names}
+
+    if complete:
+        return Produced(rows=ctx.con.sql(plain_projection(source, projection_types(guess))), files=files)
+
+    def refine() -> duckdb.DuckDBPyRelation | None:
+        exact = climb(ctx.con, source, guess)
+        return None if exact == guess else ctx.con.sql(plain_projection(source, projection_types(exact)))
+
+    rows = ctx.con.sql(guarded_projection(source, projection_types(guess)))
+    return Produced(rows=rows, files=files, refine=refine)
+
+
+def _shared_dialect(con: duckdb.DuckDBPyConnection, files: tuple[str, ...], config: Config) -> Dialect:
+    wish = Wish(
+        delimiter=config.delimiter,
+        quote=config.quote,
+        escape=config.quote if config.escape is None else config.escape,
+        header=config.header,
+        skip=config.skip,
+        encoding=config.encoding,
+    )
+    dialect = find_dialect(con, files[0], wish)
+    for other in files[1:]:
+        if find_dialect(con, other, wish) != dialect:
+            raise differing_files(files[0], other, "columns")
+    return dialect
+
+
+def _check_types(config: Config, dialect: Dialect, files: tuple[str, ...]) -> None:
+    unknown = [name for name in config.types if name not in dialect.names]
+    if unknown:
+        raise OsirisError(
+            f"types names a column that {files[0]} has not: {unknown[0]}",
+            f"Its columns are {', '.join(dialect.names)}.",
+            code="config.unknown_column",
+            path=files[0],
+        )
+
+
+def _options(config: Config) -> dict[str, str]:
+    options = {"nullstr": "[" + ", ".join(map(quote_literal, config.null_values)) + "]"}
+    if config.dateformat is not None:
+        options["dateformat"] = quote_literal(config.dateformat)
+    if config.timestampformat is not None:
+        options["timestampformat"] = quote_literal(config.timestampformat)
+    return options
+
+
+def _sample_types(con: duckdb.DuckDBPyConnection, source: str, names: list[str]) -> tuple[dict[str, str], bool]:
+    """The types of the first rows, and whether these rows are all there are.
+
+    All types are tried on the first few rows; the rest of the sample only confirms what is left.
+    """
+    columns = ", ".join(map(quote_identifier, names))
+    taken = f"SELECT {columns} FROM {source} LIMIT {_SAMPLE_ROWS}"  # noqa: S608 - quoted above
+    con.execute(f"CREATE OR REPLACE TEMP TABLE sample AS {taken}")
+    head = first_fit(con, f"(FROM sample LIMIT {_HEAD_ROWS})", dict.fromkeys(names, LADDER))
+    types = climb(con, "sample", {name: type_ or TEXT for name, type_ in head.items()})
+    sampled = con.execute("SELECT count(*) FROM sample").fetchone()
+    con.execute("DROP TABLE sample")
+    return types, sampled is not None and sampled[0] < _SAMPLE_ROWS

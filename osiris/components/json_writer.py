@@ -1,0 +1,46 @@
+"""``filesystem.json_writer``: rows into one JSON file, one object each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from osiris.components.base import ComponentSpec, StepContext, Written
+from osiris.components.file_output import sole_input, text_compression, write_rows
+
+if TYPE_CHECKING:
+    import duckdb
+
+_LINE_ENDINGS = frozenset({".jsonl", ".ndjson"})
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the file goes and how it is written."""
+
+    path: Annotated[str, Meta(min_length=1, description="The file; .gz and .zst are packed")]
+    format: Annotated[
+        Literal["newline_delimited", "array"] | None,
+        Meta(description="Left out: an object a line for .jsonl and .ndjson, else one array"),
+    ] = None
+
+
+SPEC = ComponentSpec(
+    name="filesystem.json_writer",
+    version="1.0.0",
+    summary="Writes rows to one JSON file, which is replaced as a whole.",
+    modes=("write",),
+    rows="none",
+)
+
+
+def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> Written:
+    """Write the rows; NULL is ``null``, and a decimal keeps all its digits."""
+    by_ending = "newline_delimited" if _LINE_ENDINGS & set(Path(config.path.lower()).suffixes) else "array"
+    array = str((config.format or by_ending) == "array").lower()
+    return write_rows(
+        ctx, config.path, sole_input(inputs), {"FORMAT": "json", "ARRAY": array, **text_compression(config.path)}
+    )

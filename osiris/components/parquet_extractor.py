@@ -1,0 +1,48 @@
+"""``filesystem.parquet_extractor``: rows of Parquet files; filters and projections reach the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
+
+from osiris.components.base import ComponentSpec, Produced, StepContext, quote_identifier
+from osiris.components.source_files import differing_files, find_source_files, sql_file_list
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the files are and what to take of them."""
+
+    path: Annotated[str, Meta(min_length=1, description="File or pattern")]
+    columns: Annotated[tuple[str, ...], Meta(description="Which columns to read, in this order; empty: all")] = ()
+
+
+SPEC = ComponentSpec(
+    name="filesystem.parquet_extractor",
+    version="1.0.0",
+    summary="Reads Parquet files of one schema.",
+    modes=("read",),
+)
+
+
+def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> Produced:  # noqa: ARG001
+    """The rows of the files, not read yet; their number stands in the files' footers."""
+    files = find_source_files(config.path, ctx.project_root)
+    for other in files[1:]:
+        if _schema(ctx.con, other) != _schema(ctx.con, files[0]):
+            raise differing_files(files[0], other, "columns or types")
+    listed = sql_file_list(files)
+    counted = ctx.con.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({listed})").fetchone()  # noqa: S608
+    columns = ", ".join(map(quote_identifier, config.columns)) or "*"
+    rows = ctx.con.sql(f"SELECT {columns} FROM read_parquet({listed}, hive_partitioning=false)")  # noqa: S608 - quoted
+    return Produced(rows=rows, row_count=int(counted[0]) if counted else None, files=files)
+
+
+def _schema(con: duckdb.DuckDBPyConnection, file: str) -> list[tuple[object, ...]]:
+    call = f"read_parquet({sql_file_list((file,))}, hive_partitioning=false)"
+    return con.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM {call})").fetchall()  # noqa: S608 - quoted

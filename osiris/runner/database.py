@@ -1,0 +1,66 @@
+"""The DuckDB instance of one run: in memory, with a limit, a folder to spill to, and nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from osiris.errors import OsirisError
+from osiris.runner.results import RuntimeLimits
+
+_SHARE_OF_MEMORY = 0.6
+_CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+@contextlib.contextmanager
+def open_database(limits: RuntimeLimits, spill_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The instance, closed at the end. Queries on its cursors see no variables of this program."""
+    settings: dict[str, str] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "python_enable_replacements": "false",
+        "memory_limit": limits.memory_limit or f"{default_memory_limit_bytes() >> 20}MiB",
+        "temp_directory": str(spill_dir),
+    }
+    if limits.threads is not None:
+        settings["threads"] = str(limits.threads)
+    try:
+        connection = duckdb.connect(":memory:", config=settings)
+    except duckdb.Error as cause:
+        problem = f"DuckDB does not take the runtime limits: {cause}".splitlines()[0]
+        raise OsirisError(problem, "Write memory_limit as 4GB and threads as 2.", code="config.invalid") from cause
+    with contextlib.closing(connection):
+        yield connection
+
+
+def open_cursor(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A connection to the same instance, for one thread: times in UTC, statements profiled, progress counted."""
+    cursor = database.cursor()
+    cursor.execute("SET TimeZone = 'UTC'")
+    cursor.execute("SET enable_progress_bar = true")
+    cursor.execute("SET enable_progress_bar_print = false")
+    cursor.execute("PRAGMA enable_profiling = 'no_output'")
+    return cursor
+
+
+def default_memory_limit_bytes() -> int:
+    """60 % of the machine's memory, or of what this process's cgroup leaves of it."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(min([machine, *_cgroup_limits()]) * _SHARE_OF_MEMORY)
+
+
+def _cgroup_limits() -> Iterator[int]:
+    """The limits of the cgroup and of its parents; none outside of Linux."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in ("", "memory"):
+                folder = _CGROUP_ROOT / controllers / path.lstrip("/")
+                for level in (folder, *folder.parents):
+                    for name in ("memory.max", "memory.limit_in_bytes"):
+                        with contextlib.suppress(OSError, ValueError):
+                            yield int((level / name).read_text(encoding="utf-8"))

@@ -1,0 +1,128 @@
+"""From an exception to a step's error: a code from the exception's type, and DuckDB's words without our wrapping."""
+
+from __future__ import annotations
+
+import re
+import traceback
+
+import duckdb
+
+from osiris.compiler.manifest import ManifestStep
+from osiris.components.base import Mode
+from osiris.errors import OsirisError
+from osiris.runner.results import StepError
+
+_CODES: dict[Mode, dict[type[BaseException], str]] = {
+    "read": {
+        duckdb.ConversionException: "extract.invalid_value",
+        duckdb.OutOfRangeException: "extract.invalid_value",
+        duckdb.InvalidInputException: "extract.invalid_input",
+        duckdb.IOException: "extract.io",
+        duckdb.CatalogException: "extract.unknown_name",
+        duckdb.BinderException: "extract.unknown_name",
+        duckdb.Error: "extract.failed",
+        OSError: "extract.io",
+    },
+    "transform": {
+        duckdb.ParserException: "transform.sql_syntax",
+        duckdb.SyntaxException: "transform.sql_syntax",
+        duckdb.BinderException: "transform.sql_binding",
+        duckdb.CatalogException: "transform.sql_catalog",
+        duckdb.ConversionException: "transform.sql_conversion",
+        duckdb.OutOfRangeException: "transform.sql_out_of_range",
+        duckdb.InvalidInputException: "transform.sql_invalid_input",
+        duckdb.IOException: "transform.sql_io",
+        duckdb.Error: "transform.sql_failed",
+        OSError: "transform.failed",
+    },
+    "write": {
+        duckdb.IOException: "write.io",
+        duckdb.PermissionException: "write.unwritable",
+        duckdb.ConstraintException: "write.constraint",
+        duckdb.ConversionException: "write.conversion",
+        duckdb.Error: "write.failed",
+        OSError: "write.io",
+    },
+}
+_HINTS = {
+    "extract.invalid_input": "Correct the file at that place, or say in the step's config how it is written.",
+    "extract.invalid_value": "Correct the value, or read the column as VARCHAR and convert it in a query.",
+    "extract.io": "Check that the source can be read from here.",
+    "transform.sql_syntax": "Correct the query at that line.",
+    "transform.sql_binding": "Check the names and types in the query against those of its inputs.",
+    "transform.sql_catalog": "Inputs are called df_<step id>, a single one input_df as well.",
+    "transform.sql_conversion": "Use TRY_CAST where a value may not fit, or filter such rows out before.",
+    "write.io": "Check the disk and the path of the target.",
+    "runtime.out_of_memory": "Raise runtime.memory_limit, or make the step's rows fewer or narrower.",
+}
+_POINTER = re.compile(r"\n+LINE \d+:.*\Z", re.DOTALL)
+_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
+_CSV_PLACE = re.compile(r"CSV Error on Line: (\d+)\n")
+_CSV_FILE = re.compile(r"^\s+file = (.*)$", re.MULTILINE)
+_CSV_REMEDIES = re.compile(r"\n(?:Possible |Column .* is being converted|\s+file = ).*\Z", re.DOTALL)
+
+STEP_FAILURES = (duckdb.Error, OsirisError, OSError)
+"""What a step may fail with on purpose; anything else is a defect of its component."""
+
+_OUT_OF_OUR_HANDS = (
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.ConnectionException,
+)
+
+
+class StepFailure(Exception):  # noqa: N818 - the error is its content
+    """A step failed, with the exception that it failed with as the cause."""
+
+    def __init__(self, error: StepError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def may_be_a_wrong_guess(cause: BaseException | None) -> bool:
+    """Whether other column types could make the statement work."""
+    return may_be_another_step(cause) and not isinstance(cause, (duckdb.ParserException, duckdb.IOException))
+
+
+def may_be_another_step(cause: BaseException | None) -> bool:
+    """Whether looking at the steps one by one can tell which of them DuckDB's error belongs to."""
+    return isinstance(cause, duckdb.Error) and not isinstance(cause, _OUT_OF_OUR_HANDS)
+
+
+def describe_failure(step: ManifestStep, cause: BaseException) -> StepError:
+    """The step's error for an exception out of ``STEP_FAILURES``."""
+    if isinstance(cause, OsirisError):
+        return StepError(code=cause.code, message=cause.problem, hint=cause.hint, step=step.id)
+    if isinstance(cause, duckdb.OutOfMemoryException):
+        code = "runtime.out_of_memory"
+    else:
+        codes = _CODES[step.mode]
+        code = next(codes[type_] for type_ in type(cause).__mro__ if type_ in codes)
+    text = str(cause)
+    line = _LINE.findall(text) if step.mode == "transform" and isinstance(cause, duckdb.Error) else []
+    hint = _HINTS.get(code, "See the step's config and its inputs.")
+    return StepError(code=code, message=_readable(text), hint=hint, step=step.id, line=int(line[-1]) if line else None)
+
+
+def describe_defect(step: ManifestStep, cause: BaseException) -> StepError:
+    """The step's error for an exception that its component did not mean to raise."""
+    place = traceback.extract_tb(cause.__traceback__)[-1:]
+    where = f" ({place[0].filename}:{place[0].lineno})" if place else ""
+    return StepError(
+        code="runtime.component_defect",
+        message=f"the component {step.component} raised {type(cause).__name__}: {cause}{where}",
+        hint="This is a defect of that component; osiris.log has the traceback.",
+        step=step.id,
+    )
+
+
+def _readable(text: str) -> str:
+    """DuckDB's words: of a CSV error the place and the reason, of any other the message without the SQL around it."""
+    place = _CSV_PLACE.search(text)
+    if place is None:
+        return _POINTER.sub("", text).strip()
+    file = _CSV_FILE.search(text)
+    reasons = _CSV_REMEDIES.sub("", text[place.end() :]).strip().splitlines()
+    return f"{file[1] if file else 'CSV'}, line {place[1]}: {reasons[-1].strip() if reasons else 'not readable'}"

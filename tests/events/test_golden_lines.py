@@ -1,0 +1,106 @@
+"""Golden lines: what was once written to a journal is read the same way for ever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from osiris.events.catalog import EVENT_TYPES, Event
+from osiris.events.entry import FIRST_PREV, open_entry
+from osiris.events.recovery import JournalRecovered
+from osiris.events.retention import PrunedRun, RetentionPlanned, RetentionPruned
+from osiris.events.runs import (
+    PipelineCompiled,
+    PipelineTagged,
+    RunError,
+    RunFinished,
+    RunInterrupted,
+    RunStarted,
+    RunTagged,
+)
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "journal" / "00000000000000000001.ndjson"
+
+PRUNED = (PrunedRun(run_id="run-000001_A", pipeline_slug="orders", paths=("run_logs/dev/orders/x",)),)
+MEANINGS: list[Event] = [
+    PipelineCompiled(
+        pipeline_slug="orders",
+        profile="dev",
+        manifest_hash="3f92ac1b",
+        manifest_short="3f92ac1",
+        payload_digest="77aa",
+        manifest_path="build/pipelines/dev/orders/3f92ac1-3f92ac1b/manifest.yaml",
+        source_path="pipelines/orders.yaml",
+        compiled_at="2026-11-21T00:40:01.123456Z",
+    ),
+    RunStarted(
+        run_id="run-000001_A",
+        number=1,
+        session="01M7Y0ANWRYVPF5TJ8RYCQP4Y2",
+        pipeline_slug="orders",
+        profile="dev",
+        manifest_hash="3f92ac1b",
+        manifest_short="3f92ac1",
+        payload_digest="77aa",
+        started_at="2026-11-21T00:40:01.123456Z",
+        run_logs_path="run_logs/dev/orders/x",
+        aiop_path="aiop/dev/orders/x",
+        manifest_path="build/pipelines/dev/orders/3f92ac1-3f92ac1b/manifest.yaml",
+        tags=("billing", "ml"),
+        branch="main",
+        user="ada",
+        git_commit="c0ffee",
+        pid=4711,
+        runtime_env={"osiris": "0.1.0"},
+    ),
+    RunFinished(
+        run_id="run-000001_A",
+        pipeline_slug="orders",
+        status="failed",
+        finished_at="2026-11-21T00:40:02.000000Z",
+        duration_ms=876,
+        rows_in=100,
+        rows_out=None,
+        error=RunError(code="transform.sql_binder", message="no such column: größe", step="agg", line=3, hint="look"),
+    ),
+    RunInterrupted(
+        run_id="run-000002_B",
+        pipeline_slug="orders",
+        noticed_at="2026-11-21T00:41:00.000000Z",
+        error=RunError(code="runtime.interrupted", message="its process (4712) ended without recording how"),
+    ),
+    PipelineTagged(
+        pipeline_slug="orders", tags=("billing",), tagged_at="2026-11-21T00:42:00.000000Z", added=(), removed=("ml",)
+    ),
+    RunTagged(run_id="run-000001_A", pipeline_slug="orders", tags=("x",), tagged_at="2026-11-21T00:43:00.000000Z"),
+    RetentionPlanned(plan_id="p1", planned_at="2026-11-28T00:00:00.000000Z", runs=PRUNED),
+    RetentionPruned(plan_id="p1", pruned_at="2026-11-28T00:00:01.000000Z", runs=PRUNED),
+    JournalRecovered(
+        segment="00000000000000000001.ndjson",
+        offset=900,
+        bytes_cut=12,
+        kept_as="torn/00000000000000000001-900.bytes",
+        sha256="ab" * 32,
+        recovered_at="2026-11-28T00:00:02.000000Z",
+    ),
+]
+
+
+def test_every_golden_line_means_what_it_meant_when_it_was_written() -> None:
+    prev = FIRST_PREV
+    events = []
+    for seq, line in enumerate(GOLDEN.read_bytes().splitlines(keepends=True), start=1):
+        entry = open_entry(line, seq, prev)
+        prev = entry.hash
+        events.append(entry.event)
+    assert events == MEANINGS
+
+
+def test_every_event_type_has_a_golden_line() -> None:
+    assert {type(event) for event in MEANINGS} == set(EVENT_TYPES.values())
+
+
+def test_an_event_is_written_today_as_its_golden_line_says() -> None:
+    for line, event in zip(GOLDEN.read_bytes().splitlines(), MEANINGS, strict=True):
+        assert msgspec.json.encode(event) in line
