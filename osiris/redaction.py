@@ -14,7 +14,8 @@ _SECRET_KEY = re.compile(
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _DSN_PASSWORD = re.compile(r"\b[a-z][a-z0-9+.\-]*://[^\s/:@]*:(?P<secret>[^\s/@]+)@", re.IGNORECASE)
-_KEYWORD_PASSWORD = re.compile(r"\b(?:password|passwd|pwd)\s*=\s*(?P<secret>[^\s;&'\"]+)", re.IGNORECASE)
+_KEYWORD_PASSWORD = re.compile(r"\b(?:password|passwd|pwd)=(?P<secret>[^\s;&]+)", re.IGNORECASE)
+_KEYWORD_DSN = re.compile(r"\b(?:host|hostaddr|server|user|uid|dbname|database|data source)=\S", re.IGNORECASE)
 _REFERENCE = re.compile(r"^\$\{[^}]*\}$")
 
 
@@ -32,7 +33,10 @@ def secret_shape(text: str) -> str:
         return "a private key"
     for pattern, kind in ((_DSN_PASSWORD, "a DSN with a password"), (_KEYWORD_PASSWORD, "a password")):
         match = pattern.search(text)
-        if match and not _REFERENCE.match(match["secret"]):
+        if match is None or _REFERENCE.match(match["secret"]):
+            continue
+        # `password=` alone is a comparison in a query; among the other keywords of a connection it is a secret.
+        if pattern is _DSN_PASSWORD or _KEYWORD_DSN.search(text):
             return kind
     return ""
 

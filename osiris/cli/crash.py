@@ -23,8 +23,7 @@ def write_crash_log(bug: BaseException, named: Path | None) -> Path:
             except OSError:
                 break
             return log
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="osiris-crash-", suffix=".log", delete=False, encoding="utf-8"
-    ) as file:
+    descriptor, name = tempfile.mkstemp(prefix="osiris-crash-", suffix=".log", text=True)
+    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it is open already
         file.write(text)
-    return Path(file.name)
+    return Path(name)

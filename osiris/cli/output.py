@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -58,6 +60,8 @@ class Output:
         self.json = settings.json
         self._color = settings.color
         self.on_terminal = sys.stdout.isatty() and not settings.json
+        self.live = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self.columns = shutil.get_terminal_size().columns - 1
 
     def emit(self, document: msgspec.Struct, lines: Iterable[str]) -> None:
         """The command's result: the document as JSON, or ``lines`` for a person."""
@@ -75,6 +79,10 @@ class Output:
     def note(self, line: str) -> None:
         """Something that is no result."""
         click.echo(line, err=True, color=self._color and sys.stderr.isatty())
+
+    def draw(self, text: str) -> None:
+        """Part of a live display on stderr, with its own line ends and cursor movements."""
+        click.echo(text, err=True, nl=False, color=self._color)
 
     def warn(self, text: str) -> None:
         """Something that did not stop the command."""

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 _TEMPORAL = ("DATE", "TIMESTAMP", "TIME")
 _BORN_OF_STRINGS = ("DATE", "TIME", "UUID")
 # In STRUCT(DATE DATE, y "NULL")[] a type stands at the start or behind a name, and a name behind "(" or ",".
-_NESTED_GUESS = re.compile(
-    r'(?:^|(?<=[^,(] ))(?:DATE|TIME|UUID|TIMESTAMP(?:_NS| WITH TIME ZONE)?|"NULL")(?=$|[,)\[])'
-)
+_NESTED_GUESS = re.compile(r'(?:^|(?<=[^,(] ))(?:DATE|TIME|UUID|TIMESTAMP(?:_NS| WITH TIME ZONE)?|"NULL")(?=$|[,)\[])')
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -51,19 +51,16 @@ class StageControl:
         return self._stopped.is_set()
 
     def stop(self, reason: StopReason) -> None:
-        """End the stage; the first reason stays."""
-        if self.reason is None:
+        """End the stage; the first reason stays, but a time-out, which may lead to another try."""
+        if self.reason in (None, "timeout"):
             self.reason = reason
         self._stopped.set()
 
     def attach(self, cursor: duckdb.DuckDBPyConnection, timeout_ms: int | None) -> None:
-        """A new try begins on ``cursor``; a time-out of the try before is forgotten."""
+        """A new try begins on ``cursor`` and has ``timeout_ms``."""
         with self._lock:
             self._cursor = cursor
             self._deadline_s = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
-            if self.reason == "timeout":
-                self.reason = None
-                self._stopped.clear()
 
     def detach(self) -> None:
         """The try is over and its cursor is about to be closed."""
@@ -86,6 +83,10 @@ class StageControl:
                 return percent if percent >= 0 else None
             return None
 
-    def pause(self, delay_ms: int) -> bool:
-        """Wait; False as soon as the stage has to end."""
+    def rest(self, delay_ms: int) -> bool:
+        """Wait for the next try and forget that the last one ran out of time; False if the stage has to end."""
+        with self._lock:
+            if self.reason == "timeout":
+                self.reason = None
+                self._stopped.clear()
         return not self._stopped.wait(delay_ms / 1000)

@@ -19,15 +19,15 @@ _CGROUP_ROOT = Path("/sys/fs/cgroup")
 @contextlib.contextmanager
 def open_database(limits: RuntimeLimits, spill_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The instance, closed at the end. Queries on its cursors see no variables of this program."""
-    settings: dict[str, str] = {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "python_enable_replacements": "false",
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "python_enable_replacements": False,
         "memory_limit": limits.memory_limit or f"{default_memory_limit_bytes() >> 20}MiB",
         "temp_directory": str(spill_dir),
     }
     if limits.threads is not None:
-        settings["threads"] = str(limits.threads)
+        settings["threads"] = limits.threads
     try:
         connection = duckdb.connect(":memory:", config=settings)
     except duckdb.Error as cause:

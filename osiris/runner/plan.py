@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from osiris.compiler.manifest import Manifest, ManifestStep
+from osiris.compiler.manifest import ManifestStep
 from osiris.errors import OsirisError
 
 Carrier = Literal["view", "stream", "parquet"]
@@ -98,7 +98,13 @@ def _stages(steps: Sequence[ManifestStep], carriers: Mapping[str, Carrier]) -> l
             if sinks[need] != sinks[step.id]:
                 needs[sinks[step.id]].add(numbers[sinks[need]])
     return [
-        Stage(number=numbers[sink], steps=tuple(ids), sink=sink, materialises=sink in carriers, needs=frozenset(needs[sink]))
+        Stage(
+            number=numbers[sink],
+            steps=tuple(ids),
+            sink=sink,
+            materialises=sink in carriers,
+            needs=frozenset(needs[sink]),
+        )
         for sink, ids in members.items()
     ]
 
@@ -111,18 +117,19 @@ def _sink_of(step: str, carriers: Mapping[str, Carrier], consumer: Mapping[str, 
 
 def _edge_to_cut(steps: Sequence[ManifestStep], carriers: Mapping[str, Carrier], stages: Sequence[Stage]) -> str | None:
     """A producer whose rows must be Parquet after all, or None if the stages can run as they are."""
-    stage_of = {step: stage for stage in stages for step in stage.steps}
+    stage_of = {member: stage for stage in stages for member in stage.steps}
     for stage in stages:
-        streams = [step for step in stage.steps if carriers.get(step) == "stream"]
+        streams = [member for member in stage.steps if carriers.get(member) == "stream"]
         if len(streams) > 1:
-            return streams[1]  # one statement reading two connections at its own pace could leave one of them to time out
+            return streams[
+                1
+            ]  # one statement reading two connections at its own pace could leave one of them to time out
     for step in steps:
         for need in step.needs:
             if need not in step.inputs.values() and stage_of[need] is stage_of[step]:
                 return need
     circle = _stages_in_circles(stages)
-    fused = (step for stage in circle for step in stage.steps if step != stage.sink)
-    return next(fused, None)
+    return next((fused for stage in circle for fused in stage.steps if fused != stage.sink), None)
 
 
 def _stages_in_circles(stages: Sequence[Stage]) -> list[Stage]:

@@ -12,6 +12,7 @@ import msgspec
 
 from osiris.canonical import sha256_file
 from osiris.components.base import quote_identifier, quote_literal
+from osiris.components.source_files import sql_file_list
 
 # Parquet has no place for these; as text they come back whole. The other types that it lacks only need casting back.
 _AS_TEXT = re.compile(r'"(?:[^"]|"")*"|\b(?:U?HUGEINT|TIME WITH TIME ZONE|INTERVAL|BIT)\b')
@@ -53,7 +54,7 @@ def stored_rows_sql(stored: StoredRows) -> str:
     """The SELECT that gives the rows back, with the types that they had."""
     casts = [_cast(name, type_) for name, type_ in stored.types.items()]
     select = f"* REPLACE ({', '.join(casts)})" if casts else "*"
-    return f"SELECT {select} FROM read_parquet({quote_literal(stored.path)}, hive_partitioning=false)"  # noqa: S608
+    return f"SELECT {select} FROM read_parquet({sql_file_list((stored.path,))}, hive_partitioning=false)"  # noqa: S608
 
 
 def _text_type(found: re.Match[str]) -> str:

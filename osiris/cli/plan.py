@@ -1,0 +1,86 @@
+"""``osiris run --dry-run``: what would run as one statement, and how rows go from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from osiris.compiler.manifest import Manifest
+from osiris.project import Project
+from osiris.runner.plan import plan_execution
+from osiris.runner.run import component
+
+
+class EdgeDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that go from one step to another: as a ``view``, a ``stream``, or through ``parquet``."""
+
+    producer: str
+    consumer: str
+    kind: str
+
+
+class StageDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps that run as one statement, and the edges that lead into them."""
+
+    steps: tuple[str, ...]
+    edges: tuple[EdgeDocument, ...]
+
+
+class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``osiris run --dry-run --json`` prints; nothing was written."""
+
+    pipeline_slug: str
+    profile: str
+    manifest_hash: str
+    build_exists: bool
+    stages: tuple[StageDocument, ...]
+
+
+def plan_document(project: Project, manifest: Manifest) -> PlanDocument:
+    """The plan of a manifest."""
+    rows = {step.id: component(step.component).spec.rows for step in manifest.steps}
+    plan = plan_execution(manifest.steps, rows)
+    by_id = {step.id: step for step in manifest.steps}
+    stages = tuple(
+        StageDocument(
+            steps=stage.steps,
+            edges=tuple(
+                EdgeDocument(producer=producer, consumer=step, kind=plan.carriers[producer])
+                for step in stage.steps
+                for producer in sorted(set(by_id[step].inputs.values()))
+            ),
+        )
+        for stage in plan.stages
+    )
+    tokens = {
+        "pipeline_slug": manifest.pipeline.slug,
+        "profile": manifest.profile,
+        "manifest_hash": manifest.manifest_hash,
+        "manifest_short": manifest.manifest_short,
+    }
+    return PlanDocument(
+        pipeline_slug=manifest.pipeline.slug,
+        profile=manifest.profile,
+        manifest_hash=manifest.manifest_hash,
+        build_exists=project.path(project.contract.manifest_dir(tokens)).is_dir(),
+        stages=stages,
+    )
+
+
+def plan_lines(plan: PlanDocument) -> Iterator[str]:
+    """The plan for a person."""
+    profile = f" ({plan.profile})" if plan.profile else ""
+    state = "stands already" if plan.build_exists else "would be compiled"
+    yield f"{plan.pipeline_slug}{profile}: build {plan.manifest_hash[:7]} {state}; nothing was changed"
+    for number, stage in enumerate(plan.stages, start=1):
+        yield f"  statement {number}: {', '.join(stage.steps)}"
+        for edge in stage.edges:
+            yield f"    {edge.producer} -> {edge.consumer}: {_WHY[edge.kind]}"
+
+
+_WHY = {
+    "view": "view (one consumer: filters and projections reach the scan)",
+    "stream": "stream (one consumer, read once)",
+    "parquet": "Parquet in the work folder (several consumers, or none)",
+}

@@ -1,0 +1,181 @@
+"""``osiris run``."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+import msgspec
+
+from osiris.cli.compile import parse_params
+from osiris.cli.output import Output
+from osiris.cli.plan import plan_document, plan_lines
+from osiris.cli.progress import PlainProgress, TerminalProgress
+from osiris.cli.runs import run_lines
+from osiris.cli.verb import Settings, Verb, shared_options
+from osiris.compiler.project_build import (
+    CompileRequest,
+    PipelineBuild,
+    build_pipeline,
+    compile_source,
+    find_source,
+    open_build,
+    open_last_build,
+)
+from osiris.compiler.render import MANIFEST_FILE
+from osiris.config import parse_run_id_format
+from osiris.errors import ExitCode, OsirisError
+from osiris.project import Project
+from osiris.projections.runs import RunRecord
+from osiris.runner.cancellation import Cancellation
+from osiris.runner.run import RunOptions, run_pipeline
+from osiris.runner.summary import StepSummary
+
+_EXIT_OF_STATUS = {
+    "success": ExitCode.DONE,
+    "failed": ExitCode.PIPELINE_FAILED,
+    "cancelled": ExitCode.CANCELLED,
+}
+
+
+class RunResultDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``osiris run --json`` prints."""
+
+    run: RunRecord
+    steps: tuple[StepSummary, ...]
+    build_reused: bool
+
+
+class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The command line of ``osiris run``."""
+
+    pipeline: str
+    last_compile: bool
+    profile: str | None
+    params: tuple[str, ...]
+    tags: str
+    run_id_format: str
+    dry_run: bool
+    force_recompile: bool
+
+
+@click.command(
+    cls=Verb,
+    exits=[
+        ExitCode.PIPELINE_FAILED,
+        ExitCode.CORRUPT,
+        ExitCode.LOCKED,
+        ExitCode.DISK,
+        ExitCode.NEWER_OSIRIS,
+        ExitCode.CANCELLED,
+    ],
+    examples=[
+        "osiris run pipelines/orders.yaml",
+        "osiris run orders -p prod --tags billing,ml --param limit=500",
+        "osiris run --last-compile",
+        "osiris run orders --dry-run",
+    ],
+)
+@click.argument("pipeline", metavar="PIPELINE|MANIFEST", default="")
+@click.option("--last-compile", is_flag=True, help="Run the build that was compiled last in the profile.")
+@click.option("-p", "--profile", help="The profile to run in.")
+@click.option("--param", "params", metavar="K=V", multiple=True, help="Set a parameter; may be given again.")
+@click.option("--tags", metavar="A,B", default="", help="Tags for this run, beside those of its pipeline.")
+@click.option("--run-id-format", metavar="F", default="", help="Tokens of the run id, such as incremental,ulid.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@click.option("--force-recompile", is_flag=True, help="Record the compile even if the build is known.")
+@shared_options
+@click.pass_obj
+def command(settings: Settings, /, **given: object) -> int:
+    """Compile PIPELINE if anything that counts has changed, then run it; or run a build that stands."""
+    arguments = msgspec.convert(given, RunArguments)
+    project = settings.open_project()
+    output = Output(settings)
+    profile = project.profile(arguments.profile)
+    if arguments.dry_run:
+        return _dry_run(project, arguments, profile, output)
+    tokens = parse_run_id_format(arguments.run_id_format) or project.config.ids.run_id_tokens
+    tags = tuple(tag.strip() for tag in arguments.tags.split(",") if tag.strip())
+    build = _build(project, arguments, profile)
+    for finding in build.warnings:
+        output.warn(f"{finding.where}: {finding.problem}")
+    if not settings.json:
+        output.note(f"build {build.manifest.manifest_short} {'is up to date' if build.reused else 'compiled'}")
+    cancel = Cancellation()
+    progress = _progress(settings, build, output)
+    with _stopping(cancel), progress:
+        done = run_pipeline(
+            project, build, RunOptions(run_id_tokens=tokens, tags=tags), listener=progress, cancel=cancel
+        )
+    document = RunResultDocument(run=done.record, steps=done.steps, build_reused=build.reused)
+    output.emit(document, run_lines(done.record, done.steps, output, project.root))
+    return _EXIT_OF_STATUS[done.record.status]
+
+
+def _progress(settings: Settings, build: PipelineBuild, output: Output) -> TerminalProgress | PlainProgress:
+    steps = [step.id for step in build.manifest.steps]
+    if output.live and not settings.json:
+        return TerminalProgress(steps, output)
+    return PlainProgress(output, quiet=settings.json)
+
+
+def _build(project: Project, arguments: RunArguments, profile: str) -> PipelineBuild:
+    _check_reference(arguments)
+    if arguments.last_compile:
+        return open_last_build(project, profile)
+    if Path(arguments.pipeline).name == MANIFEST_FILE:
+        return open_build(project, Path(arguments.pipeline).absolute())
+    return build_pipeline(project, _compile_request(arguments, profile))
+
+
+def _dry_run(project: Project, arguments: RunArguments, profile: str, output: Output) -> int:
+    _check_reference(arguments)
+    if arguments.last_compile or Path(arguments.pipeline).name == MANIFEST_FILE:
+        manifest = _build(project, arguments, profile).manifest
+    else:
+        source = find_source(project, arguments.pipeline)
+        manifest = compile_source(project, source, _compile_request(arguments, profile)).manifest
+    document = plan_document(project, manifest)
+    output.emit(document, plan_lines(document))
+    return ExitCode.DONE
+
+
+def _compile_request(arguments: RunArguments, profile: str) -> CompileRequest:
+    return CompileRequest(
+        reference=arguments.pipeline,
+        profile=profile,
+        params=parse_params(arguments.params),
+        environ=os.environ,
+        record_again=arguments.force_recompile,
+    )
+
+
+def _check_reference(arguments: RunArguments) -> None:
+    if bool(arguments.pipeline) == arguments.last_compile:
+        raise OsirisError(
+            "name one pipeline, or --last-compile",
+            "For example: osiris run pipelines/orders.yaml",
+            code="cli.usage",
+        )
+
+
+@contextmanager
+def _stopping(cancel: Cancellation) -> Iterator[None]:
+    """Ctrl-C and SIGTERM cancel the run; a second one ends the process at once, for the next command to record."""
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+        if cancel.cancelled:
+            os._exit(ExitCode.CANCELLED)
+        cancel.cancel(f"stopped by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,261 @@
+"""A run from its number to its last event: recorded first, then folders, steps, pack, and the end in the ledger."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from osiris import durable
+from osiris.clock import rfc3339
+from osiris.compiler.build import load_step_config
+from osiris.compiler.project_build import REGISTRY, PipelineBuild
+from osiris.components.base import Component
+from osiris.errors import ExitCode, OsirisError, disk_error
+from osiris.events.runs import RunError, RunFinished, RunStarted
+from osiris.ledger.queries import RunFilter, get_run, list_runs
+from osiris.ledger.runs import RunRequest, StartedRun, finish_run, start_run
+from osiris.project import Project
+from osiris.projections.runs import RunRecord
+from osiris.redaction import Redactor
+from osiris.runner.cancellation import Cancellation
+from osiris.runner.engine import execute
+from osiris.runner.environment import RunEnvironment, observe
+from osiris.runner.log_listener import Listeners, LogListener
+from osiris.runner.pack import RunFacts, write_pack
+from osiris.runner.results import ExecutionOutcome, Listener, RuntimeLimits, StepError, StepResult
+from osiris.runner.run_log import RunLog, logged
+from osiris.runner.summary import Artifact, StepSummary
+from osiris.runner.work_folders import WorkFolders
+
+STATUS_NAME = "status.json"
+_log = logging.getLogger("osiris.runner")
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the caller chose for this run; the tokens are checked."""
+
+    run_id_tokens: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+
+
+class CompletedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that has its end in the ledger: its record and its steps."""
+
+    record: RunRecord
+    steps: tuple[StepSummary, ...]
+
+
+class RunStatusFile(msgspec.Struct, frozen=True, kw_only=True):
+    """``status.json`` in the run folder."""
+
+    run_id: str
+    status: str
+    started_at: str
+    finished_at: str | None
+    error: RunError | None
+
+
+def run_pipeline(
+    project: Project, build: PipelineBuild, options: RunOptions, *, listener: Listener, cancel: Cancellation
+) -> CompletedRun:
+    """Run a build. Whatever happens to it after it got its number, its end is recorded, with the reason.
+
+    Raises where the run could not be started, and, after recording it as failed, where its own files cannot be written
+    (exit 7) or Osiris has a bug.
+    """
+    configs = load_configs(build, project.path(build.manifest_path).parent)
+    environment = observe(project.root)
+    run = start_run(project.ledger, _request(project, build, options, environment), project.contract)
+    started_ns = time.monotonic_ns()
+    outcome = _failed("runtime.not_started", "the run ended before its first step")
+    try:
+        outcome = _execute(project, build, run.started, configs, listener, cancel)
+    except OsirisError as error:
+        outcome = _failed(error.code, error.problem, error.hint)
+        if error.exit_code != ExitCode.PIPELINE_FAILED:
+            raise
+    except BaseException as bug:
+        outcome = _failed("runtime.bug", f"{type(bug).__name__}: {bug}")
+        raise
+    finally:
+        steps = _finish(project, build, run, outcome, (time.monotonic_ns() - started_ns) // 1_000_000)
+    return CompletedRun(record=get_run(project.ledger, run.started.run_id), steps=steps)
+
+
+def load_configs(build: PipelineBuild, build_dir: Path) -> Mapping[str, msgspec.Struct]:
+    """The resolved config of every step, typed by its component."""
+    return {
+        step.id: load_step_config(build_dir, step, component(step.component).config_type)
+        for step in build.manifest.steps
+    }
+
+
+def component(name: str) -> Component:
+    """A component that a manifest names; an error where it is not installed here."""
+    found = REGISTRY.find(name)
+    if found is None:
+        raise OsirisError(
+            f"the component {name!r} is not installed here", "Install its package.", code="component.unknown"
+        )
+    return found
+
+
+def _request(project: Project, build: PipelineBuild, options: RunOptions, environment: RunEnvironment) -> RunRequest:
+    return RunRequest(
+        build=build.facts(),
+        run_id_tokens=options.run_id_tokens,
+        run_ts_format=project.config.filesystem.naming.run_ts_format,
+        tags=options.tags,
+        branch=environment.branch,
+        user=environment.user,
+        git_commit=environment.git_commit,
+        pid=os.getpid(),
+        runtime_env=environment.runtime_env,
+    )
+
+
+def _execute(
+    project: Project,
+    build: PipelineBuild,
+    started: RunStarted,
+    configs: Mapping[str, msgspec.Struct],
+    listener: Listener,
+    cancel: Cancellation,
+) -> ExecutionOutcome:
+    """The run folder with its log, and all steps in it."""
+    folder = project.path(started.run_logs_path)
+    log = _open_folder(project, build, started, folder)
+    work = WorkFolders(project.path(project.config.filesystem.cache_dir) / "runs", project.ledger.sessions)
+    runtime = project.config.runtime
+    try:
+        log.event(logged("run.started", message=f"{started.run_id} of {started.pipeline_slug}"))
+        outcome = execute(
+            build.manifest,
+            configs=configs,
+            project_root=project.root,
+            work_dir=work.open(started.session),
+            artifacts_dir=folder / "artifacts",
+            run_id=started.run_id,
+            runtime=RuntimeLimits(memory_limit=runtime.memory_limit or None, threads=runtime.threads or None),
+            listener=Listeners(LogListener(log), listener),
+            cancel=cancel,
+        )
+        code, message = (outcome.error.code, outcome.error.message) if outcome.error else ("", "")
+        log.event(logged("run.finished", status=outcome.status, code=code, message=message))
+    except BaseException as bug:
+        log.event(
+            logged(
+                "run.finished", status="failed", code="runtime.bug", message="".join(traceback.format_exception(bug))
+            )
+        )
+        raise
+    else:
+        return outcome
+    finally:
+        work.close(started.session)
+        log.close()
+
+
+def _open_folder(project: Project, build: PipelineBuild, started: RunStarted, folder: Path) -> RunLog:
+    """The run folder, which nobody has had before, with the manifest in it."""
+    try:
+        durable.make_directory(folder.parent)
+        folder.mkdir()
+        (folder / "artifacts").mkdir()
+        manifest = project.path(build.manifest_path).read_bytes()
+        durable.write_file(folder / "manifest.yaml", manifest, sync=False)
+        _write_status(folder, started, None)
+        return RunLog(folder, project.clock, Redactor())
+    except OSError as cause:
+        raise disk_error("make the run folder", folder, cause) from cause
+
+
+def _finish(
+    project: Project, build: PipelineBuild, run: StartedRun, outcome: ExecutionOutcome, duration_ms: int
+) -> tuple[StepSummary, ...]:
+    """Pack and status first, then the last event: where the ledger says that a run has ended, its pack is whole."""
+    started = run.started
+    finished = RunFinished(
+        run_id=started.run_id,
+        pipeline_slug=started.pipeline_slug,
+        status=outcome.status,
+        finished_at=rfc3339(project.clock.now()),
+        duration_ms=duration_ms,
+        rows_in=_rows(build, outcome, "read"),
+        rows_out=_rows(build, outcome, "write") if any(step.mode == "write" for step in build.manifest.steps) else None,
+        error=_run_error(outcome.error),
+    )
+    steps = tuple(map(_summary, outcome.steps))
+    facts = RunFacts(
+        started=started,
+        finished=finished,
+        steps=steps,
+        artifacts=tuple(artifact for step in outcome.steps for artifact in _artifacts(step)),
+        manifest=build.manifest,
+        previous=_previous(project, started),
+    )
+    try:
+        write_pack(project.path(started.aiop_path), facts)
+        _write_status(project.path(started.run_logs_path), started, finished)
+    except OSError as cause:
+        _log.warning("the run's pack and status could not be written: %s", cause)
+    finish_run(project.ledger, run, finished)
+    return steps
+
+
+def _previous(project: Project, started: RunStarted) -> RunRecord | None:
+    """The last successful run of the same pipeline and profile."""
+    wanted = RunFilter(pipeline=started.pipeline_slug, profile=started.profile, status="success")
+    return next(iter(list_runs(project.ledger, wanted, 1)), None)
+
+
+def _rows(build: PipelineBuild, outcome: ExecutionOutcome, mode: str) -> int | None:
+    """Rows of all steps of one mode that succeeded; None where one of them was not counted, or a read did not end."""
+    of_mode = {step.id for step in build.manifest.steps if step.mode == mode}
+    rows = [step.rows_out for step in outcome.steps if step.id in of_mode and step.status == "success"]
+    if None in rows or (mode == "read" and not rows):
+        return None
+    return sum(count for count in rows if count is not None)
+
+
+def _write_status(folder: Path, started: RunStarted, finished: RunFinished | None) -> None:
+    status = RunStatusFile(
+        run_id=started.run_id,
+        status=finished.status if finished else "running",
+        started_at=started.started_at,
+        finished_at=finished.finished_at if finished else None,
+        error=finished.error if finished else None,
+    )
+    encoded = msgspec.json.format(msgspec.json.encode(status), indent=2) + b"\n"
+    durable.replace_file(folder / STATUS_NAME, encoded, sync=False)
+
+
+def _failed(code: str, message: str, hint: str = "") -> ExecutionOutcome:
+    return ExecutionOutcome(status="failed", steps=(), error=StepError(code=code, message=message, hint=hint, step=""))
+
+
+def _run_error(error: StepError | None) -> RunError | None:
+    if error is None:
+        return None
+    return RunError(code=error.code, message=error.message, step=error.step, line=error.line or 0, hint=error.hint)
+
+
+def _summary(step: StepResult) -> StepSummary:
+    return StepSummary(
+        id=step.id,
+        component=step.component,
+        status=step.status,
+        rows_in=step.rows_in,
+        rows_out=step.rows_out,
+        duration_ms=step.duration_ms,
+    )
+
+
+def _artifacts(step: StepResult) -> list[Artifact]:
+    return [Artifact(path=file.path, bytes=file.bytes, sha256=file.sha256, step=step.id) for file in step.files]
