@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
@@ -76,16 +77,28 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> NoReturn:
     """Run the command line and end the process with a code of the table."""
+    _open_missing_streams()
     settings = Settings()
     settings.json = "--json" in sys.argv[1:]  # an error on the line itself is a document, too
-    try:
-        code = _dispatch(settings)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of our output has gone. Point stdout elsewhere, so that the interpreter's last flush is quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.DONE
+    code = _dispatch(settings)
+    _flush()
     sys.exit(int(code))
+
+
+def _open_missing_streams() -> None:
+    """Started with a closed stdout or stderr (``>&-``), so that no file of ours is opened under its number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open to the end
+
+
+def _flush() -> None:
+    """What is still buffered. A stream that nobody reads or that is full is turned away, so that the end is quiet."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _dispatch(settings: Settings) -> int:
@@ -102,8 +115,8 @@ def _dispatch(settings: Settings) -> int:
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.CANCELLED
-    except BrokenPipeError:
-        raise
+    except SystemExit:  # click's, when nobody reads the help any more
+        return ExitCode.DONE
     except Exception as bug:  # noqa: BLE001 - the last resort: whatever gets here is a bug, and is said to be one
         return _report_bug(settings, bug)
     return result if isinstance(result, int) else ExitCode.DONE

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,8 +15,9 @@ import msgspec
 
 from osiris.cli.verb import Settings
 from osiris.clock import parse_rfc3339
-from osiris.errors import OsirisError
+from osiris.errors import ExitCode, OsirisError, disk_error
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _COLORS = {
     "success": "green",
     "ok": "green",
@@ -66,23 +69,27 @@ class Output:
     def emit(self, document: msgspec.Struct, lines: Iterable[str]) -> None:
         """The command's result: the document as JSON, or ``lines`` for a person."""
         if self.json:
-            encoded = msgspec.json.format(msgspec.json.encode(document), indent=2)
-            click.echo(encoded.decode())
-            return
-        for line in lines:
-            click.echo(line, color=self._color and self.on_terminal)
+            lines = [msgspec.json.format(msgspec.json.encode(document), indent=2).decode()]
+        with contextlib.suppress(BrokenPipeError):  # nobody reads it, but the command did what it did
+            for line in lines:
+                self._result(line)
 
     def emit_line(self, encoded: bytes, line: str) -> None:
-        """One of many results of a stream: a JSON line, or a line for a person."""
-        click.echo(encoded.decode() if self.json else line, color=self._color and self.on_terminal)
+        """One of many results of a stream: a JSON line, or a line for a person. Ends the command if nobody reads."""
+        try:
+            self._result(encoded.decode() if self.json else line)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(ExitCode.DONE) from None
 
     def note(self, line: str) -> None:
-        """Something that is no result."""
-        click.echo(line, err=True, color=self._color and sys.stderr.isatty())
+        """Something that is no result; a run does not end because nobody can read its progress."""
+        with contextlib.suppress(OSError):
+            click.echo(line, err=True, color=self._color and sys.stderr.isatty())
 
     def draw(self, text: str) -> None:
         """Part of a live display on stderr, with its own line ends and cursor movements."""
-        click.echo(text, err=True, nl=False, color=self._color)
+        with contextlib.suppress(OSError):
+            click.echo(text, err=True, nl=False, color=self._color)
 
     def warn(self, text: str) -> None:
         """Something that did not stop the command."""
@@ -91,16 +98,17 @@ class Output:
     def error(self, error: OsirisError) -> None:
         """What is wrong and what to do about it; with ``--json`` as a document on stdout."""
         if self.json:
-            self.emit(_error_document(error), ())
-            return
+            with contextlib.suppress(OsirisError):  # standard output is full: say it on the other one
+                self.emit(_error_document(error), ())
+                return
         findings = error.findings or ()
         label = click.style("error: ", fg="red")
         if len(findings) <= 1:
-            self.note(label + error.problem)
+            self.note(label + one_line(error.problem))
             self._hint(error.hint)
             return
         for finding in findings:
-            self.note(label + (f"{finding.where}: " if finding.where else "") + finding.problem)
+            self.note(label + one_line((f"{finding.where}: " if finding.where else "") + finding.problem))
             self._hint(finding.hint)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -117,7 +125,15 @@ class Output:
 
     def _hint(self, hint: str) -> None:
         if hint:
-            self.note(click.style("Try: ", fg="cyan") + hint)
+            self.note(click.style("Try: ", fg="cyan") + one_line(hint))
+
+    def _result(self, line: str) -> None:
+        try:
+            click.echo(line, color=self._color and self.on_terminal)
+        except BrokenPipeError:
+            raise
+        except OSError as cause:
+            raise disk_error("write to", "standard output", cause) from cause
 
 
 class NoteHandler(logging.Handler):
@@ -130,6 +146,11 @@ class NoteHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """One warning."""
         self._output.warn(record.getMessage())
+
+
+def one_line(text: str) -> str:
+    """``text`` from anywhere as one line on a terminal: without line ends, escape sequences, or what is not UTF-8."""
+    return _CONTROL.sub(" ", _encodable(text)).strip()
 
 
 def local_time(text: str | None) -> str:
@@ -159,8 +180,25 @@ def _padded(cell: str, width: int) -> str:
 
 def _error_document(error: OsirisError) -> ErrorDocument:
     findings = tuple(
-        ErrorFinding(message=found.problem, hint=found.hint, path=found.path, line=found.line, column=found.column)
+        ErrorFinding(
+            message=_encodable(found.problem),
+            hint=_encodable(found.hint),
+            path=_encodable(found.path),
+            line=found.line,
+            column=found.column,
+        )
         for found in error.findings
     )
-    body = ErrorBody(code=error.code, message=error.problem, hint=error.hint, path=error.path, findings=findings)
+    body = ErrorBody(
+        code=error.code,
+        message=_encodable(error.problem),
+        hint=_encodable(error.hint),
+        path=_encodable(error.path),
+        findings=findings,
+    )
     return ErrorDocument(error=body)
+
+
+def _encodable(text: str) -> str:
+    """A file name may hold bytes that are not UTF-8; they are shown as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -30,6 +30,7 @@ from osiris.compiler.project_build import (
 from osiris.compiler.render import MANIFEST_FILE
 from osiris.config import parse_run_id_format
 from osiris.errors import ExitCode, OsirisError
+from osiris.events.runs import RunError
 from osiris.project import Project
 from osiris.projections.runs import RunRecord
 from osiris.runner.cancellation import Cancellation
@@ -113,8 +114,17 @@ def command(settings: Settings, /, **given: object) -> int:
             project, build, RunOptions(run_id_tokens=tokens, tags=tags), listener=progress, cancel=cancel
         )
     document = RunResultDocument(run=done.record, steps=done.steps, build_reused=build.reused)
-    output.emit(document, run_lines(done.record, done.steps, output, project.root))
+    output.emit(document, run_lines(done.record, done.steps, output, project.root, with_error=False))
+    if done.record.error is not None and not settings.json:
+        output.error(_step_error(done.record.error))
     return _EXIT_OF_STATUS[done.record.status]
+
+
+def _step_error(error: RunError) -> OsirisError:
+    """What a failed run says last, as any error does."""
+    line = f", line {error.line}" if error.line else ""
+    where = f"step {error.step}{line}: " if error.step else ""
+    return OsirisError(f"{where}{error.message}", error.hint, code=error.code)
 
 
 def _progress(settings: Settings, build: PipelineBuild, output: Output) -> TerminalProgress | PlainProgress:

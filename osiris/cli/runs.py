@@ -95,7 +95,9 @@ def show(settings: Settings, run: str) -> None:
     output.emit(RunDocument(run=record, steps=steps), run_lines(record, steps, output, project.root))
 
 
-def run_lines(record: RunRecord, steps: tuple[StepSummary, ...], output: Output, root: Path) -> Iterator[str]:
+def run_lines(
+    record: RunRecord, steps: tuple[StepSummary, ...], output: Output, root: Path, *, with_error: bool = True
+) -> Iterator[str]:
     """A run as a person reads it; paths that do not exist are left out."""
     yield f"{record.run_id}  {output.status(record.status)}"
     profile = f" ({record.profile})" if record.profile else ""
@@ -110,13 +112,15 @@ def run_lines(record: RunRecord, steps: tuple[StepSummary, ...], output: Output,
     paths = [("build", record.build_manifest_path), ("logs", record.run_logs_path), ("pack", record.aiop_path)]
     facts += [(name, path) for name, path in paths if (root / path).exists()]
     yield from (f"  {name:9} {value}" for name, value in facts if value)
-    if record.error:
+    if record.error and with_error:
         at = (
             f" (step {record.error.step}{f', line {record.error.line}' if record.error.line else ''})"
             if record.error.step
             else ""
         )
         yield f"  {'error':9} {record.error.code}{at}: {record.error.message}"
+        if record.error.hint:
+            yield f"  {'try':9} {record.error.hint}"
     if steps:
         yield ""
         rows = [

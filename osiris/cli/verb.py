@@ -26,12 +26,16 @@ class Settings:
 
     def open_project(self) -> Project:
         """The project that this command is about; warnings about its configuration go to stderr."""
-        from osiris.cli.output import Output  # noqa: PLC0415 - `osiris --help` needs neither
+        import logging  # noqa: PLC0415 - `osiris --help` needs none of these
+
+        from osiris.cli.output import NoteHandler, Output  # noqa: PLC0415
         from osiris.project import open_project  # noqa: PLC0415
 
+        output = Output(self)
+        logging.getLogger("osiris").addHandler(NoteHandler(output))
         project = open_project(self.project, os.environ)
         for warning in project.warnings:
-            Output(self).warn(warning)
+            output.warn(warning)
         return project
 
 

@@ -109,7 +109,15 @@ def open_last_build(project: Project, profile: str) -> PipelineBuild:
     if newest is None:
         where = f" in profile {profile}" if profile else ""
         raise OsirisError(f"nothing was compiled yet{where}", "Run `osiris compile PIPELINE` first.", code="build.none")
-    return open_build(project, project.path(newest.manifest_path))
+    build = open_build(project, project.path(newest.manifest_path))
+    if build.manifest.manifest_hash != newest.manifest_hash:
+        raise OsirisError(
+            f"{newest.manifest_path}: its hash is not the one that the ledger recorded",
+            "Run `osiris compile` on the pipeline again.",
+            code="build.drift",
+            path=newest.manifest_path,
+        )
+    return build
 
 
 def find_source(project: Project, reference: str) -> Path:

@@ -8,6 +8,7 @@ for all its values, so the order of the rows never matters. A sample only guesse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,22 @@ UNSEEN = "UNSEEN"
 _NARROW_DIGITS, _WIDE_DIGITS = 18, 38
 _PLAIN_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?"
 _NEGATIVE_ZERO = r"-0(\.0+)?"
+
+# What the text of a value of that type always looks like; much that looks so is not of that type.
+_SHAPES: dict[str, re.Pattern[str]] = {
+    "BOOLEAN": re.compile(r"true|false"),
+    "BIGINT": re.compile(r"-?[0-9]+"),
+    "DECIMAL": re.compile(_PLAIN_NUMBER),
+    "DOUBLE": re.compile(r"-?[0-9]+[.e][0-9.e+-]+"),
+    "DATE": re.compile(r"-?infinity|[^:]+-[^:]+"),
+    "TIMESTAMP": re.compile(r"-?infinity|.+ .*:.+"),
+    "TIME": re.compile(r"[^ ]+:[^ ]+"),
+}
+
+
+def possible_types(values: Sequence[str]) -> tuple[str, ...]:
+    """The part of the ladder that a look at a few ``values`` leaves open; it never closes out what holds for them."""
+    return tuple(rung for rung in LADDER if all(_SHAPES[rung].fullmatch(value) for value in values))
 
 
 def first_fit(

@@ -6,8 +6,12 @@ silently lose data. A header record says the same whatever the rows below it are
 
 from __future__ import annotations
 
+import codecs
 import csv
+import gzip
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 SEPARATORS = (",", ";", "\t", "|")
 _LONGEST_RECORD_LINES = 200
+_HEAD_BYTES = 1 << 20
+_LINE_END = re.compile(r"\r\n|\n|\r")
 # Two control characters that no text file holds: every line is one column, and nothing is NULL.
 _NO_SEPARATOR, _NO_NULL = "\x01", "\x02"
 
@@ -53,17 +59,13 @@ def find_dialect(con: duckdb.DuckDBPyConnection, file: str, wish: Wish) -> Diale
 
     A file without any record is an error: it has no columns.
     """
-    lines = _first_lines(con, file, wish)
+    lines = _unpacked_lines(con, file, wish) if file.lower().endswith(".zst") else _first_lines(file, wish.encoding)
+    lines = lines[wish.skip :]
     blank = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
     record = _first_record(lines[blank:], wish)
     if not record:
-        raise OsirisError(
-            f"{file} is empty: it has not even a header",
-            "Let the program that writes it give a header line, or take the file away.",
-            code="extract.empty_file",
-            exit_code=ExitCode.PIPELINE_FAILED,
-            path=file,
-        )
+        hint = "Let the program that writes it give a header line, or take the file away."
+        raise _unreadable(file, f"{file} is empty: it has not even a header", hint, code="extract.empty_file")
     delimiter = wish.delimiter or _likeliest_separator(record, wish)
     fields = _split(record, delimiter, wish)
     return Dialect(
@@ -96,12 +98,28 @@ def reading_sql(files: tuple[str, ...], dialect: Dialect, types: Mapping[str, st
     return f"read_csv({sql_file_list(files)}, {_FIXED}, " + ", ".join(f"{k}={v}" for k, v in arguments.items()) + ")"
 
 
+_CODECS = {"utf-8": "utf-8-sig", "utf-16": "utf-16", "latin-1": "latin-1"}
 _FIXED = "auto_detect=false, strict_mode=true, null_padding=false, hive_partitioning=false, allow_quoted_nulls=false"
 
 
-def _first_lines(con: duckdb.DuckDBPyConnection, file: str, wish: Wish) -> list[str]:
-    raw = msgspec.structs.replace(wish, delimiter=_NO_SEPARATOR, quote="", escape="", header=False)
-    dialect = Dialect(**{**msgspec.structs.asdict(raw), "names": ()})
+def _first_lines(file: str, encoding: str) -> list[str]:
+    try:
+        with gzip.open(file) if file.lower().endswith(".gz") else Path(file).open("rb") as opened:
+            head = opened.read(_HEAD_BYTES)
+    except (gzip.BadGzipFile, EOFError) as cause:
+        problem = f"{file} is not a whole gzip file: {cause}"
+        raise _unreadable(file, problem, "Get the file once more from where it comes from.") from cause
+    # The head may end within a character; what follows the first record does not matter here.
+    text = codecs.getincrementaldecoder(_CODECS[encoding])(errors="replace").decode(head)
+    lines = _LINE_END.split(text)
+    return lines if lines[-1] else lines[:-1]
+
+
+def _unpacked_lines(con: duckdb.DuckDBPyConnection, file: str, wish: Wish) -> list[str]:
+    """The same by way of DuckDB, for what Python cannot unpack."""
+    dialect = Dialect(
+        delimiter=_NO_SEPARATOR, quote="", escape="", header=False, skip=0, encoding=wish.encoding, names=()
+    )
     call = reading_sql((file,), dialect, {"line": "VARCHAR"}, {"nullstr": quote_literal(_NO_NULL)})
     rows = con.execute(f"SELECT line FROM {call} LIMIT {_LONGEST_RECORD_LINES}").fetchall()  # noqa: S608 - quoted above
     return [line or "" for (line,) in rows]
@@ -110,7 +128,7 @@ def _first_lines(con: duckdb.DuckDBPyConnection, file: str, wish: Wish) -> list[
 def _first_record(lines: list[str], wish: Wish) -> str:
     """The lines up to the first at whose end no quoted field is open."""
     record = ""
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines[:_LONGEST_RECORD_LINES]):
         record += f"\n{line}" if number else line
         if not wish.quote or _quotes(record, wish) % 2 == 0:
             return record
@@ -157,3 +175,7 @@ def _column_names(fields: list[str]) -> tuple[str, ...]:
         taken.add(name.lower())
         names.append(name)
     return tuple(names)
+
+
+def _unreadable(file: str, problem: str, hint: str, code: str = "extract.invalid_input") -> OsirisError:
+    return OsirisError(problem, hint, code=code, exit_code=ExitCode.PIPELINE_FAILED, path=file)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from osiris.components.base import ComponentSpec, Produced, StepContext, quote_identifier, quote_literal
-from osiris.components.column_types import LADDER, TEXT, climb, first_fit, guarded_projection, plain_projection
+from osiris.components.column_types import TEXT, climb, first_fit, guarded_projection, plain_projection, possible_types
 from osiris.components.csv_dialect import Dialect, Wish, find_dialect, reading_sql
 from osiris.components.source_files import differing_files, find_source_files
 from osiris.errors import OsirisError
@@ -17,8 +17,10 @@ from osiris.errors import OsirisError
 if TYPE_CHECKING:
     import duckdb
 
-_HEAD_ROWS = 256
-_SAMPLE_ROWS = 20_480
+_GLIMPSE_ROWS = 16
+_SAMPLE_ROWS = 4_096
+# The smallest that takes any line: DuckDB's own 32 MB would all be parsed for the sample's sake.
+_SAMPLE_BUFFER = {"buffer_size": "2097152", "max_line_size": "2097152"}
 
 OneCharacter = Annotated[str, Meta(min_length=1, max_length=1)]
 AtMostOneCharacter = Annotated[str, Meta(max_length=1)]
@@ -66,7 +68,8 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
     if not guessing:
         return Produced(rows=ctx.con.sql(f"FROM {source}"), files=files)
 
-    guess, complete = _sample_types(ctx.con, source, guessing)
+    sample_source = reading_sql(files, dialect, given, {**_options(config), **_SAMPLE_BUFFER})
+    guess, complete = _sample_types(ctx.con, sample_source, guessing)
 
     def projection_types(found: Mapping[str, str]) -> dict[str, str]:
         return {name: found.get(name, TEXT) for name in dialect.names}
@@ -119,15 +122,14 @@ def _options(config: Config) -> dict[str, str]:
 
 
 def _sample_types(con: duckdb.DuckDBPyConnection, source: str, names: list[str]) -> tuple[dict[str, str], bool]:
-    """The types of the first rows, and whether these rows are all there are.
-
-    All types are tried on the first few rows; the rest of the sample only confirms what is left.
-    """
+    """The types of the columns ``names`` over the first rows of ``source``, and whether there are no others."""
     columns = ", ".join(map(quote_identifier, names))
-    taken = f"SELECT {columns} FROM {source} LIMIT {_SAMPLE_ROWS}"  # noqa: S608 - quoted above
-    con.execute(f"CREATE OR REPLACE TEMP TABLE sample AS {taken}")
-    head = first_fit(con, f"(FROM sample LIMIT {_HEAD_ROWS})", dict.fromkeys(names, LADDER))
-    types = climb(con, "sample", {name: type_ or TEXT for name, type_ in head.items()})
-    sampled = con.execute("SELECT count(*) FROM sample").fetchone()
+    sampling = f"SELECT {columns} FROM {source} LIMIT {_SAMPLE_ROWS}"  # noqa: S608 - quoted above
+    sampled = con.execute(f"CREATE OR REPLACE TEMP TABLE sample AS {sampling}").fetchone()
+    glimpse = con.execute(f"FROM sample LIMIT {_GLIMPSE_ROWS}").fetchall()
+    seen = {name: [row[place] for row in glimpse if row[place] is not None] for place, name in enumerate(names)}
+    ladders = {name: possible_types(values) for name, values in seen.items()}
+    found = first_fit(con, "sample", {name: ladder for name, ladder in ladders.items() if ladder})
     con.execute("DROP TABLE sample")
-    return types, sampled is not None and sampled[0] < _SAMPLE_ROWS
+    complete = sampled is not None and sampled[0] < _SAMPLE_ROWS
+    return {name: found.get(name) or TEXT for name in names}, complete

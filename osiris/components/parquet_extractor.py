@@ -37,10 +37,11 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
         if _schema(ctx.con, other) != _schema(ctx.con, files[0]):
             raise differing_files(files[0], other, "columns or types")
     listed = sql_file_list(files)
-    counted = ctx.con.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({listed})").fetchone()  # noqa: S608
+    # fetchall, not fetchone: DuckDB 2.0 refuses other work on a connection with an unfinished result.
+    [(counted,)] = ctx.con.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({listed})").fetchall()  # noqa: S608
     columns = ", ".join(map(quote_identifier, config.columns)) or "*"
     rows = ctx.con.sql(f"SELECT {columns} FROM read_parquet({listed}, hive_partitioning=false)")  # noqa: S608 - quoted
-    return Produced(rows=rows, row_count=int(counted[0]) if counted else None, files=files)
+    return Produced(rows=rows, row_count=int(counted), files=files)
 
 
 def _schema(con: duckdb.DuckDBPyConnection, file: str) -> list[tuple[object, ...]]:

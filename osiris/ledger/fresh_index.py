@@ -113,6 +113,13 @@ def rebuild_index(directory: Path, journal: Journal) -> tuple[Fold, JournalReade
     """
     fresh = directory.with_name(directory.name + ".new")
     durable.remove_tree(fresh)
+    try:
+        return _rebuild_beside(fresh, directory, journal)
+    finally:
+        durable.remove_tree(fresh)
+
+
+def _rebuild_beside(fresh: Path, directory: Path, journal: Journal) -> tuple[Fold, JournalReader]:
     fold, tail, files = _fold_into(fresh, journal, LineRevisions())
     if not files.revisions.complete():
         durable.remove_tree(fresh)
@@ -150,7 +157,6 @@ def _swap(fresh: Path, directory: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         (fresh / path).replace(target)
     (fresh / checkpoint.DATABASE).replace(directory / checkpoint.DATABASE)
-    durable.remove_tree(fresh)
 
 
 def _clear(directory: Path, wanted: set[Path]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sqlite3
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -42,7 +43,7 @@ class LiveIndex:
         self._lock_path = lock_path
         self._lock_timeout_s = lock_timeout_s
         self._db: sqlite3.Connection | None = None
-        self._db_inode = -1
+        self._db_kept = (-1, False)
         self._loaded: tuple[Position, Fold] | None = None
 
     def lock(self) -> HeldLock:
@@ -72,10 +73,15 @@ class LiveIndex:
         with self.lock():
             return self._rebuild_locked(journal)
 
-    def position(self) -> Position | None:
-        """How far the index has come; None where there is none that can be used."""
-        stored = self._load()
-        return stored[0].position if stored else None
+    def lines_file(self, journal: Journal, relative: str) -> Path:
+        """Where a growing file stands; if it has not the size that the checkpoint says, all is rebuilt first."""
+        path = self.directory / relative
+        if not self._has_its_size(relative):
+            with self.lock():  # somebody may just have been adding to it: only under the lock a difference counts
+                if not self._has_its_size(relative):
+                    _log.warning("%s differs from the journal; rebuilding the index", path)
+                    self._rebuild_locked(journal)
+        return path
 
     def close(self) -> None:
         """Close the database; the next use opens it again."""
@@ -119,13 +125,20 @@ class LiveIndex:
             raise disk_error("rebuild the index in", self.directory, as_os_error(cause)) from cause
         return Head(fold, tail)
 
+    def _has_its_size(self, relative: str) -> bool:
+        stored = self._load()
+        if stored is None:
+            return False
+        path = self.directory / relative
+        actual = path.stat().st_size if path.is_file() else 0
+        return actual == stored[0].sizes.get(relative, 0)
+
     def _load(self) -> tuple[checkpoint.Checkpoint, Fold] | None:
         """Checkpoint and fold from the database; the fold is decoded anew only if others have moved the checkpoint."""
-        try:
-            stored = checkpoint.load(self._connection())
-        except (sqlite3.Error, FileNotFoundError):
-            self.close()
-            return None
+        stored = self._read_checkpoint(frozen=not os.access(self.directory, os.W_OK))
+        if stored is None:
+            # On a full disk SQLite cannot even make the files that it wants beside a database; reading goes on.
+            stored = self._read_checkpoint(frozen=True)
         if stored is None:
             return None
         if self._loaded is None or self._loaded[0] != stored.position:
@@ -135,14 +148,23 @@ class LiveIndex:
             self._loaded = (stored.position, fold)
         return stored, self._loaded[1]
 
-    def _connection(self) -> sqlite3.Connection:
+    def _read_checkpoint(self, *, frozen: bool) -> checkpoint.Checkpoint | None:
+        try:
+            stored = checkpoint.load(self._connection(frozen=frozen))
+        except (sqlite3.Error, FileNotFoundError):
+            stored = None
+        if stored is None:
+            self.close()
+        return stored
+
+    def _connection(self, *, frozen: bool = False) -> sqlite3.Connection:
         """The open database, opened again when a rebuild has put another file in its place."""
         path = self.directory / checkpoint.DATABASE
-        inode = path.stat().st_ino
-        if self._db is None or inode != self._db_inode:
+        kept = (path.stat().st_ino, frozen)
+        if self._db is None or kept != self._db_kept:
             self.close()
-            self._db = checkpoint.connect(path)
-            self._db_inode = inode
+            self._db = checkpoint.connect_frozen(path) if frozen else checkpoint.connect(path)
+            self._db_kept = kept
         return self._db
 
 

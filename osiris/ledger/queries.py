@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from osiris.errors import OsirisError
+from osiris.errors import ExitCode, OsirisError
 from osiris.events.runs import RunStarted
 from osiris.ledger.fold import Fold
 from osiris.ledger.fresh_index import lines_backward
@@ -119,9 +119,9 @@ def _records(ledger: Ledger, pipeline: str) -> Iterator[RunRecord]:
     fold = ledger.index.catch_up(ledger.journal).fold
     yield from _open_records(ledger, fold)
     if pipeline:
-        yield from _forward(ledger.index.directory / by_pipeline_path(pipeline))
+        yield from _forward(ledger.index.lines_file(ledger.journal, by_pipeline_path(pipeline)))
     else:
-        yield from _backward(ledger.index.directory / RUNS_PATH)
+        yield from _backward(ledger.index.lines_file(ledger.journal, RUNS_PATH))
 
 
 def _open_records(ledger: Ledger, fold: Fold) -> list[RunRecord]:
@@ -141,13 +141,13 @@ def _matching(ledger: Ledger, beginning: str) -> Iterator[RunRecord]:
     fold = ledger.index.catch_up(ledger.journal).fold
     yield from (record for record in _open_records(ledger, fold) if record.run_id.startswith(beginning))
     key = line_key(beginning)[:-2]  # without the closing quote and comma: any run id that begins so
-    path = ledger.index.directory / RUNS_PATH
+    path = ledger.index.lines_file(ledger.journal, RUNS_PATH)
     if not path.exists() or path.stat().st_size == 0:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         start = len(content)
         while (start := _last_line_start(content, key, start)) >= 0:
-            yield decode_record(content[start : content.find(b"\n", start)])
+            yield _decoded(content[start : content.find(b"\n", start)], path)
 
 
 def _last_line_start(content: mmap.mmap, key: bytes, before: int) -> int:
@@ -159,10 +159,23 @@ def _last_line_start(content: mmap.mmap, key: bytes, before: int) -> int:
 
 def _backward(path: Path) -> Iterator[RunRecord]:
     if path.exists():
-        yield from map(decode_record, lines_backward(path))
+        yield from (_decoded(line, path) for line in lines_backward(path))
 
 
 def _forward(path: Path) -> Iterator[RunRecord]:
     if path.exists():
         with path.open("rb") as file:
-            yield from map(decode_record, file)
+            yield from (_decoded(line, path) for line in file)
+
+
+def _decoded(line: bytes, path: Path) -> RunRecord:
+    try:
+        return decode_record(line)
+    except msgspec.MsgspecError as cause:
+        raise OsirisError(
+            f"{path} has a line that is no run record: {cause}",
+            "Run `osiris index rebuild`.",
+            code="index.drift",
+            exit_code=ExitCode.INDEX_DRIFT,
+            path=str(path),
+        ) from cause

@@ -126,7 +126,7 @@ def _edge_to_cut(steps: Sequence[ManifestStep], carriers: Mapping[str, Carrier],
             ]  # one statement reading two connections at its own pace could leave one of them to time out
     for step in steps:
         for need in step.needs:
-            if need not in step.inputs.values() and stage_of[need] is stage_of[step]:
+            if need not in step.inputs.values() and stage_of[need] is stage_of[step.id]:
                 return need
     circle = _stages_in_circles(stages)
     return next((fused for stage in circle for fused in stage.steps if fused != stage.sink), None)

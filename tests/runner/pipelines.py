@@ -74,15 +74,18 @@ class Diary:
         self.lines: list[str] = []
         self.retries: list[StepError] = []
         self.metrics: list[tuple[str, str, float, str]] = []
-        self.percents: list[float] = []
+        self.percents: list[tuple[str, float]] = []
+        self.counts: list[tuple[str, int]] = []
         self.saw_progress = threading.Event()
 
     def step_started(self, step: ManifestStep) -> None:
         self.lines.append(f"started {step.id}")
 
     def step_progress(self, step_id: str, *, rows: int | None = None, percent: float | None = None) -> None:
+        if rows is not None:
+            self.counts.append((step_id, rows))
         if percent is not None:
-            self.percents.append(percent)
+            self.percents.append((step_id, percent))
             self.saw_progress.set()
 
     def step_finished(self, result: StepResult) -> None:
