@@ -18,6 +18,7 @@ from osiris.clock import parse_rfc3339
 from osiris.errors import ExitCode, OsirisError, disk_error
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_NUMBER = re.compile(r"-|[\d,.]+( ms| s| min \d\d s)?")
 _COLORS = {
     "success": "green",
     "ok": "green",
@@ -115,9 +116,10 @@ class Output:
         """Aligned columns on a terminal, tab-separated and whole elsewhere."""
         if not self.on_terminal:
             return ["\t".join(row) for row in [header, *rows]]
-        widths = [max(len(click.unstyle(row[column])) for row in [header, *rows]) for column in range(len(header))]
-        head = "  ".join(click.style(cell.ljust(width), bold=True) for cell, width in zip(header, widths, strict=True))
-        return [head.rstrip(), *("  ".join(map(_padded, row, widths)).rstrip() for row in rows)]
+        columns = list(zip(header, *rows, strict=True))
+        padded = [_aligned(column) for column in columns]
+        head, *body = ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
+        return [click.style(head, bold=True), *body]
 
     def status(self, status: str) -> str:
         """A status word in its colour."""
@@ -174,8 +176,13 @@ def count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
-def _padded(cell: str, width: int) -> str:
-    return cell + " " * (width - len(click.unstyle(cell)))
+def _aligned(column: Sequence[str]) -> list[str]:
+    """One column, header first, padded to one width; numbers stand to the right."""
+    plain = [click.unstyle(cell) for cell in column]
+    width = max(map(len, plain))
+    is_numeric = all(_NUMBER.fullmatch(cell) for cell in plain[1:])
+    gaps = [" " * (width - len(cell)) for cell in plain]
+    return [gap + cell if is_numeric else cell + gap for gap, cell in zip(gaps, column, strict=True)]
 
 
 def _error_document(error: OsirisError) -> ErrorDocument:

@@ -31,6 +31,7 @@ from osiris.compiler.render import MANIFEST_FILE
 from osiris.config import parse_run_id_format
 from osiris.errors import ExitCode, OsirisError
 from osiris.events.runs import RunError
+from osiris.ledger.runs import checked_tags
 from osiris.project import Project
 from osiris.projections.runs import RunRecord
 from osiris.runner.cancellation import Cancellation
@@ -98,10 +99,10 @@ def command(settings: Settings, /, **given: object) -> int:
     project = settings.open_project()
     output = Output(settings)
     profile = project.profile(arguments.profile)
+    tokens = parse_run_id_format(arguments.run_id_format) or project.config.ids.run_id_tokens
+    tags = checked_tags(tag.strip() for tag in arguments.tags.split(",") if tag.strip())
     if arguments.dry_run:
         return _dry_run(project, arguments, profile, output)
-    tokens = parse_run_id_format(arguments.run_id_format) or project.config.ids.run_id_tokens
-    tags = tuple(tag.strip() for tag in arguments.tags.split(",") if tag.strip())
     build = _build(project, arguments, profile)
     for finding in build.warnings:
         output.warn(f"{finding.where}: {finding.problem}")

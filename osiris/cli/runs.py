@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from osiris.cli.output import Output, count, duration, local_time
+from osiris.cli.output import Output, count, duration, local_time, one_line
 from osiris.cli.verb import Settings, Verb, shared_options
 from osiris.clock import Clock, rfc3339
 from osiris.errors import ExitCode, OsirisError
@@ -118,9 +118,9 @@ def run_lines(
             if record.error.step
             else ""
         )
-        yield f"  {'error':9} {record.error.code}{at}: {record.error.message}"
+        yield f"  {'error':9} {record.error.code}{at}: {one_line(record.error.message)}"
         if record.error.hint:
-            yield f"  {'try':9} {record.error.hint}"
+            yield f"  {'try':9} {one_line(record.error.hint)}"
     if steps:
         yield ""
         rows = [

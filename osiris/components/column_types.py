@@ -54,8 +54,9 @@ def first_fit(
     if not ladders:
         return {}
     terms = [term for name, ladder in ladders.items() for term in _terms(quote_identifier(name), ladder)]
-    row = con.execute(f"SELECT {', '.join(terms)} FROM {source}").fetchone()  # noqa: S608 - quoted by the caller
-    answers = iter(row or ())
+    # fetchall, not fetchone: DuckDB 2.0 refuses other work on a connection with an unfinished result.
+    [row] = con.execute(f"SELECT {', '.join(terms)} FROM {source}").fetchall()  # noqa: S608 - quoted by the caller
+    answers = iter(row)
     return {name: _verdict(ladder, answers) for name, ladder in ladders.items()}
 
 

@@ -125,11 +125,10 @@ def _sample_types(con: duckdb.DuckDBPyConnection, source: str, names: list[str])
     """The types of the columns ``names`` over the first rows of ``source``, and whether there are no others."""
     columns = ", ".join(map(quote_identifier, names))
     sampling = f"SELECT {columns} FROM {source} LIMIT {_SAMPLE_ROWS}"  # noqa: S608 - quoted above
-    sampled = con.execute(f"CREATE OR REPLACE TEMP TABLE sample AS {sampling}").fetchone()
+    sampled = con.execute(f"CREATE OR REPLACE TEMP TABLE sample AS {sampling}").fetchall()
     glimpse = con.execute(f"FROM sample LIMIT {_GLIMPSE_ROWS}").fetchall()
     seen = {name: [row[place] for row in glimpse if row[place] is not None] for place, name in enumerate(names)}
     ladders = {name: possible_types(values) for name, values in seen.items()}
     found = first_fit(con, "sample", {name: ladder for name, ladder in ladders.items() if ladder})
     con.execute("DROP TABLE sample")
-    complete = sampled is not None and sampled[0] < _SAMPLE_ROWS
-    return {name: found.get(name) or TEXT for name in names}, complete
+    return {name: found.get(name) or TEXT for name in names}, sampled[0][0] < _SAMPLE_ROWS

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # What DuckDB takes a string for is only kept where it gives the string back; a number keeps its digits as a decimal.
 _TEMPORAL = ("DATE", "TIMESTAMP", "TIME")
-_BORN_OF_STRINGS = ("DATE", "TIME", "UUID")
+_BORN_OF_STRINGS = ("DATE", "TIME", "UUID", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
 # In STRUCT(DATE DATE, y "NULL")[] a type stands at the start or behind a name, and a name behind "(" or ",".
 _NESTED_GUESS = re.compile(r'(?:^|(?<=[^,(] ))(?:DATE|TIME|UUID|TIMESTAMP(?:_NS| WITH TIME ZONE)?|"NULL")(?=$|[,)\[])')
 
@@ -51,7 +51,7 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
     whole = f"{arguments}, sample_size=-1, union_by_name=true, map_inference_threshold=-1"
     described = ctx.con.execute(f"DESCRIBE FROM read_json({whole})").fetchall()
     sniffed = {str(row[0]): str(row[1]) for row in described}
-    if list(sniffed) == ["json"]:
+    if list(sniffed) == ["json"] and not _are_objects(ctx.con, arguments):
         raise _no_objects(files[0])
     types = _settled_types(ctx.con, arguments, sniffed, config.types)
     readable = {name: type_ if name in config.types else _reading_type(type_) for name, type_ in types.items()}
@@ -94,7 +94,7 @@ def _settled_types(
 def _ladder(type_: str) -> tuple[str, ...] | None:
     if type_ == "DOUBLE":
         return ("DECIMAL",)
-    if type_ in _BORN_OF_STRINGS or type_.startswith("TIMESTAMP"):
+    if type_ in _BORN_OF_STRINGS:
         return _TEMPORAL
     return () if type_ in ("JSON", '"NULL"') else None
 
@@ -107,6 +107,13 @@ def _reading_type(type_: str) -> str:
 def _without_guesses(type_: str) -> str:
     """Inside of lists and objects a string stays a string, and what is always null becomes text."""
     return _NESTED_GUESS.sub(TEXT, type_)
+
+
+def _are_objects(con: duckdb.DuckDBPyConnection, arguments: str) -> bool:
+    """Whether the one column that DuckDB calls ``json`` is a key of that name, and not its name for whole values."""
+    values = f"read_json({arguments}, columns={{'json': 'JSON'}}, records='false')"
+    question = "bool_and(json_type(json) = 'OBJECT') AND bool_or(json_exists(json, '$.json'))"
+    return bool(con.execute(f"SELECT {question} FROM {values}").fetchall()[0][0])  # noqa: S608 - quoted by the caller
 
 
 def _columns(types: Mapping[str, str]) -> str:

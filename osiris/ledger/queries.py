@@ -71,7 +71,8 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
         if newest is None:
             raise OsirisError("there is no run yet", "Start one with `osiris run PIPELINE`.", code="run.none")
         return newest
-    matches = {record.run_id + record.pipeline_slug: record for record in _matching(ledger, reference)}
+    records = _matching(ledger, reference) if reference else ()  # every run id begins with nothing
+    matches = {record.run_id + record.pipeline_slug: record for record in records}
     exact = [record for record in matches.values() if record.run_id == reference]
     found = exact or list(matches.values())
     if len(found) == 1:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 
+from osiris.components.base import quote_literal
 from osiris.errors import OsirisError
 from osiris.runner.results import RuntimeLimits
 
@@ -16,25 +18,39 @@ _SHARE_OF_MEMORY = 0.6
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
-@contextlib.contextmanager
-def open_database(limits: RuntimeLimits, spill_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The instance, closed at the end. Queries on its cursors see no variables of this program."""
+class DatabaseOpening:
+    """An instance that a thread of its own is opening meanwhile: that takes 40 ms, in which a run gets its number.
+
+    Queries on its cursors see no variables of this program.
+    """
+
+    def __init__(self, limits: RuntimeLimits) -> None:
+        pool = ThreadPoolExecutor(1, thread_name_prefix="osiris-database")
+        self._opened = pool.submit(_open, limits)
+        pool.shutdown(wait=False)
+
+    @contextlib.contextmanager
+    def spilling_into(self, spill_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The instance, closed at the end of the block; an error if the limits are none that DuckDB takes."""
+        with contextlib.closing(self._opened.result()) as connection:
+            connection.execute(f"SET temp_directory = {quote_literal(str(spill_dir))}")
+            yield connection
+
+
+def _open(limits: RuntimeLimits) -> duckdb.DuckDBPyConnection:
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "python_enable_replacements": False,
         "memory_limit": limits.memory_limit or f"{default_memory_limit_bytes() >> 20}MiB",
-        "temp_directory": str(spill_dir),
     }
     if limits.threads is not None:
         settings["threads"] = limits.threads
     try:
-        connection = duckdb.connect(":memory:", config=settings)
+        return duckdb.connect(":memory:", config=settings)
     except duckdb.Error as cause:
         problem = f"DuckDB does not take the runtime limits: {cause}".splitlines()[0]
         raise OsirisError(problem, "Write memory_limit as 4GB and threads as 2.", code="config.invalid") from cause
-    with contextlib.closing(connection):
-        yield connection
 
 
 def open_cursor(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

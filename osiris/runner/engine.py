@@ -19,7 +19,7 @@ from osiris.components.base import Component
 from osiris.durable import remove_tree
 from osiris.errors import OsirisError
 from osiris.runner.cancellation import Cancellation, StopReason
-from osiris.runner.database import open_database
+from osiris.runner.database import DatabaseOpening
 from osiris.runner.failures import describe_defect
 from osiris.runner.plan import Stage, plan_execution, refuse_shared_targets
 from osiris.runner.results import ExecutionOutcome, Listener, RuntimeLimits, StepError, StepResult
@@ -43,12 +43,13 @@ def execute(
     cancel: Cancellation,
     connections: Mapping[str, Mapping[str, Any]] | None = None,
     clock: Clock | None = None,
+    database: DatabaseOpening | None = None,
 ) -> ExecutionOutcome:
     """Run every step of ``manifest`` and say how each of them ended.
 
     ``configs`` and ``connections`` are by step id. ``work_dir`` takes what is spilled and what several steps read; it
-    belongs to this execution alone and is emptied at its end. What a step fails with is in the outcome; only a manifest
-    that cannot be executed at all is raised.
+    belongs to this execution alone and is emptied at its end. ``database`` may be opening already. What a step fails
+    with is in the outcome; only a manifest that cannot be executed at all is raised.
     """
     components = _components(manifest.steps)
     plan = plan_execution(manifest.steps, {step.id: components[step.component].spec.rows for step in manifest.steps})
@@ -66,8 +67,9 @@ def execute(
         log=logging.getLogger("osiris.steps"),
         clock=clock or SystemClock(),
     )
-    with _emptied(work_dir), open_database(runtime, work_dir / "spill") as database:
-        schedule = _Schedule(setting, plan.stages, database, cancel)
+    opening = database or DatabaseOpening(runtime)
+    with _emptied(work_dir), opening.spilling_into(work_dir / "spill") as opened:
+        schedule = _Schedule(setting, plan.stages, opened, cancel)
         schedule.run()
     return schedule.outcome(manifest.steps)
 

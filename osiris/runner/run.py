@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,6 +25,7 @@ from osiris.project import Project
 from osiris.projections.runs import RunRecord
 from osiris.redaction import Redactor
 from osiris.runner.cancellation import Cancellation
+from osiris.runner.database import DatabaseOpening
 from osiris.runner.engine import execute
 from osiris.runner.environment import RunEnvironment, observe
 from osiris.runner.log_listener import Listeners, LogListener
@@ -61,6 +63,16 @@ class RunStatusFile(msgspec.Struct, frozen=True, kw_only=True):
     error: RunError | None
 
 
+class Execution(NamedTuple):
+    """What the steps of one run need."""
+
+    build: PipelineBuild
+    started: RunStarted
+    configs: Mapping[str, msgspec.Struct]
+    limits: RuntimeLimits
+    database: DatabaseOpening
+
+
 def run_pipeline(
     project: Project, build: PipelineBuild, options: RunOptions, *, listener: Listener, cancel: Cancellation
 ) -> CompletedRun:
@@ -70,12 +82,16 @@ def run_pipeline(
     (exit 7) or Osiris has a bug.
     """
     configs = load_configs(build, project.path(build.manifest_path).parent)
+    runtime = project.config.runtime
+    limits = RuntimeLimits(memory_limit=runtime.memory_limit or None, threads=runtime.threads or None)
+    database = DatabaseOpening(limits)
     environment = observe(project.root)
     run = start_run(project.ledger, _request(project, build, options, environment), project.contract)
     started_ns = time.monotonic_ns()
     outcome = _failed("runtime.not_started", "the run ended before its first step")
     try:
-        outcome = _execute(project, build, run.started, configs, listener, cancel)
+        execution = Execution(build, run.started, configs, limits, database)
+        outcome = _execute(project, execution, listener, cancel)
     except OsirisError as error:
         outcome = _failed(error.code, error.problem, error.hint)
         if error.exit_code != ExitCode.PIPELINE_FAILED:
@@ -120,40 +136,31 @@ def _request(project: Project, build: PipelineBuild, options: RunOptions, enviro
     )
 
 
-def _execute(
-    project: Project,
-    build: PipelineBuild,
-    started: RunStarted,
-    configs: Mapping[str, msgspec.Struct],
-    listener: Listener,
-    cancel: Cancellation,
-) -> ExecutionOutcome:
+def _execute(project: Project, execution: Execution, listener: Listener, cancel: Cancellation) -> ExecutionOutcome:
     """The run folder with its log, and all steps in it."""
+    started = execution.started
     folder = project.path(started.run_logs_path)
-    log = _open_folder(project, build, started, folder)
+    log = _open_folder(project, execution.build, started, folder)
     work = WorkFolders(project.path(project.config.filesystem.cache_dir) / "runs", project.ledger.sessions)
-    runtime = project.config.runtime
     try:
         log.event(logged("run.started", message=f"{started.run_id} of {started.pipeline_slug}"))
         outcome = execute(
-            build.manifest,
-            configs=configs,
+            execution.build.manifest,
+            configs=execution.configs,
             project_root=project.root,
             work_dir=work.open(started.session),
             artifacts_dir=folder / "artifacts",
             run_id=started.run_id,
-            runtime=RuntimeLimits(memory_limit=runtime.memory_limit or None, threads=runtime.threads or None),
+            runtime=execution.limits,
             listener=Listeners(LogListener(log), listener),
             cancel=cancel,
+            database=execution.database,
         )
         code, message = (outcome.error.code, outcome.error.message) if outcome.error else ("", "")
         log.event(logged("run.finished", status=outcome.status, code=code, message=message))
     except BaseException as bug:
-        log.event(
-            logged(
-                "run.finished", status="failed", code="runtime.bug", message="".join(traceback.format_exception(bug))
-            )
-        )
+        text = "".join(traceback.format_exception(bug))
+        log.event(logged("run.finished", status="failed", code="runtime.bug", message=text))
         raise
     else:
         return outcome
