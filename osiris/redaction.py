@@ -14,8 +14,15 @@ _SECRET_KEY = re.compile(
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _DSN_PASSWORD = re.compile(r"\b[a-z][a-z0-9+.\-]*://[^\s/:@]*:(?P<secret>[^\s/@]+)@", re.IGNORECASE)
-_KEYWORD_PASSWORD = re.compile(r"\b(?:password|passwd|pwd)=(?P<secret>[^\s;&]+)", re.IGNORECASE)
-_KEYWORD_DSN = re.compile(r"\b(?:host|hostaddr|server|user|uid|dbname|database|data source)=\S", re.IGNORECASE)
+# `password=` alone: what cannot be a comparison in a query, so not `a.password=b.password` or `password=$1`.
+_BARE_PASSWORD = re.compile(
+    r"(?<![\w.])(?:password|passwd|pwd)=(?P<secret>[^\s;&'\"$?:.()<>]+)(?=$|[\s;&])", re.IGNORECASE
+)
+_KEYWORD_PASSWORD = re.compile(
+    r"\b(?:host|hostaddr|server|user|uid|dbname|database|data source)=\S.*?\b(?:password|passwd|pwd)="
+    r"(?P<secret>[^\s;&]+)",
+    re.IGNORECASE | re.DOTALL,
+)
 _REFERENCE = re.compile(r"^\$\{[^}]*\}$")
 
 
@@ -31,12 +38,14 @@ def secret_shape(text: str) -> str:
     """
     if _PRIVATE_KEY.search(text):
         return "a private key"
-    for pattern, kind in ((_DSN_PASSWORD, "a DSN with a password"), (_KEYWORD_PASSWORD, "a password")):
+    kinds = {
+        _DSN_PASSWORD: "a DSN with a password",
+        _KEYWORD_PASSWORD: "a DSN with a password",
+        _BARE_PASSWORD: "a password",
+    }
+    for pattern, kind in kinds.items():
         match = pattern.search(text)
-        if match is None or _REFERENCE.match(match["secret"]):
-            continue
-        # `password=` alone is a comparison in a query; among the other keywords of a connection it is a secret.
-        if pattern is _DSN_PASSWORD or _KEYWORD_DSN.search(text):
+        if match and not _REFERENCE.match(match["secret"]):
             return kind
     return ""
 

@@ -139,14 +139,26 @@ def _build(project: Project, arguments: RunArguments, profile: str) -> PipelineB
     _check_reference(arguments)
     if arguments.last_compile:
         return open_last_build(project, profile)
-    if Path(arguments.pipeline).name == MANIFEST_FILE:
-        return open_build(project, Path(arguments.pipeline).absolute())
+    if _names_a_build(arguments):
+        return _open_named_build(project, arguments, profile)
     return build_pipeline(project, _compile_request(arguments, profile))
+
+
+def _open_named_build(project: Project, arguments: RunArguments, profile: str) -> PipelineBuild:
+    build = open_build(project, Path(arguments.pipeline).absolute())
+    if arguments.profile and build.manifest.profile != profile:
+        raise OsirisError(
+            f"{arguments.pipeline} was compiled for profile {build.manifest.profile!r}, not {profile!r}",
+            f"Leave --profile out, or compile the pipeline with -p {profile}.",
+            code="cli.usage",
+            path=arguments.pipeline,
+        )
+    return build
 
 
 def _dry_run(project: Project, arguments: RunArguments, profile: str, output: Output) -> int:
     _check_reference(arguments)
-    if arguments.last_compile or Path(arguments.pipeline).name == MANIFEST_FILE:
+    if _names_a_build(arguments):
         manifest = _build(project, arguments, profile).manifest
     else:
         source = find_source(project, arguments.pipeline)
@@ -173,6 +185,16 @@ def _check_reference(arguments: RunArguments) -> None:
             "For example: osiris run pipelines/orders.yaml",
             code="cli.usage",
         )
+    if arguments.params and _names_a_build(arguments):
+        raise OsirisError(
+            "--param cannot change a build that stands",
+            "Run the pipeline itself: osiris run PIPELINE --param name=value.",
+            code="cli.usage",
+        )
+
+
+def _names_a_build(arguments: RunArguments) -> bool:
+    return arguments.last_compile or Path(arguments.pipeline).name == MANIFEST_FILE
 
 
 @contextmanager

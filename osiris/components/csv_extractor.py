@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _GLIMPSE_ROWS = 16
 _SAMPLE_ROWS = 4_096
 # The smallest that takes any line: DuckDB's own 32 MB would all be parsed for the sample's sake.
-_SAMPLE_BUFFER = {"buffer_size": "2097152", "max_line_size": "2097152"}
+_SMALL_BUFFER = {"buffer_size": "4194304", "max_line_size": "2097152"}
+_MUCH_MEMORY = ("GiB", "TiB", "PiB")
 
 OneCharacter = Annotated[str, Meta(min_length=1, max_length=1)]
 AtMostOneCharacter = Annotated[str, Meta(max_length=1)]
@@ -63,12 +64,13 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
     dialect = _shared_dialect(ctx.con, files, config)
     _check_types(config, dialect, files)
     given = {name: config.types.get(name, TEXT) for name in dialect.names}
-    source = reading_sql(files, dialect, given, _options(config))
+    options = _options(config)
+    source = reading_sql(files, dialect, given, {**options, **_buffer_options(ctx.con)})
     guessing = [] if config.all_varchar else [name for name in dialect.names if name not in config.types]
     if not guessing:
         return Produced(rows=ctx.con.sql(f"FROM {source}"), files=files)
 
-    sample_source = reading_sql(files, dialect, given, {**_options(config), **_SAMPLE_BUFFER})
+    sample_source = reading_sql(files, dialect, given, {**options, **_SMALL_BUFFER})
     guess, complete = _sample_types(ctx.con, sample_source, guessing)
 
     def projection_types(found: Mapping[str, str]) -> dict[str, str]:
@@ -119,6 +121,12 @@ def _options(config: Config) -> dict[str, str]:
     if config.timestampformat is not None:
         options["timestampformat"] = quote_literal(config.timestampformat)
     return options
+
+
+def _buffer_options(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Small buffers under a small memory limit: DuckDB's own, 32 MB and several of them, would leave no room for it."""
+    [(limit,)] = con.execute("SELECT current_setting('memory_limit')").fetchall()
+    return {} if str(limit).endswith(_MUCH_MEMORY) else _SMALL_BUFFER
 
 
 def _sample_types(con: duckdb.DuckDBPyConnection, source: str, names: list[str]) -> tuple[dict[str, str], bool]:

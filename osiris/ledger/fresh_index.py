@@ -37,7 +37,8 @@ class LineRevisions:
     def final(self, path: str, line: bytes) -> bytes:
         """``line`` as the end of the journal has it."""
         if self._known:
-            for revision in self._known.get((path, line[: line.index(b",") + 1]), ()):
+            key = line[: line.index(b",", line.index(b",") + 1) + 1]  # a line is known by its first two fields
+            for revision in self._known.get((path, key), ()):
                 line = revision.edit(line)
         return line
 

@@ -24,7 +24,7 @@ from osiris.projections.runs import (
     RunStatus,
     by_pipeline_path,
     decode_record,
-    line_key,
+    line_beginning,
     open_record,
 )
 
@@ -89,6 +89,14 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
     )
 
 
+def get_run_of(ledger: Ledger, slug: str, run_id: str) -> RunRecord:
+    """The run of the pipeline ``slug`` with exactly this id; other pipelines may have the same one."""
+    for record in _records(ledger, slug):
+        if record.run_id == run_id and record.pipeline_slug == slug:
+            return record
+    raise OsirisError(f"unknown run {run_id!r} of {slug!r}", "See `osiris runs list`.", code="run.unknown")
+
+
 def list_pipelines(ledger: Ledger) -> dict[str, PipelineSummary]:
     """All pipelines that the ledger knows, by slug."""
     return ledger.index.catch_up(ledger.journal).fold.state(PIPELINES, PipelinesState).pipelines
@@ -127,11 +135,11 @@ def _records(ledger: Ledger, pipeline: str) -> Iterator[RunRecord]:
 
 def _open_records(ledger: Ledger, fold: Fold) -> list[RunRecord]:
     started = list(fold.state(RUNS, RunsState).open.values())
-    dead = {run.run_id for run in started if not ledger.sessions.is_alive(run.session)}
+    dead = {run.session for run in started if not ledger.sessions.is_alive(run.session)}
     if dead:
         # A run lets its lock go only after its end is in the journal, so what is open now was killed.
         started = list(ledger.index.catch_up(ledger.journal).fold.state(RUNS, RunsState).open.values())
-    return [_open_record(run, dead=run.run_id in dead) for run in reversed(started)]
+    return [_open_record(run, dead=run.session in dead) for run in reversed(started)]
 
 
 def _open_record(started: RunStarted, *, dead: bool) -> RunRecord:
@@ -141,7 +149,7 @@ def _open_record(started: RunStarted, *, dead: bool) -> RunRecord:
 def _matching(ledger: Ledger, beginning: str) -> Iterator[RunRecord]:
     fold = ledger.index.catch_up(ledger.journal).fold
     yield from (record for record in _open_records(ledger, fold) if record.run_id.startswith(beginning))
-    key = line_key(beginning)[:-2]  # without the closing quote and comma: any run id that begins so
+    key = line_beginning(beginning)
     path = ledger.index.lines_file(ledger.journal, RUNS_PATH)
     if not path.exists() or path.stat().st_size == 0:
         return

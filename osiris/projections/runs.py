@@ -51,7 +51,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunsState(msgspec.Struct, kw_only=True):
-    """Runs that have started and not ended, by run id, in the order of their start."""
+    """Runs that have started and not ended, by ``run_key``, in the order of their start."""
 
     open: dict[str, RunStarted] = {}
 
@@ -65,9 +65,19 @@ def by_pipeline_path(slug: str) -> str:
     return f"by_pipeline/{slug}.jsonl"
 
 
-def line_key(run_id: str) -> bytes:
-    """How the line of a run begins; nothing else in the file begins so."""
-    return b'{"run_id":' + msgspec.json.encode(run_id) + b","
+def run_key(slug: str, run_id: str) -> str:
+    """What a run is known by: an incremental run id is unique in its pipeline only."""
+    return f"{slug}/{run_id}"
+
+
+def line_key(slug: str, run_id: str) -> bytes:
+    """How the line of a run begins, up to the second comma; no other line in the file begins so."""
+    return b'{"run_id":' + msgspec.json.encode(run_id) + b',"pipeline_slug":' + msgspec.json.encode(slug) + b","
+
+
+def line_beginning(run_id_beginning: str) -> bytes:
+    """How the line of every run begins whose id begins so."""
+    return b'{"run_id":' + msgspec.json.encode(run_id_beginning)[:-1]
 
 
 def open_record(started: RunStarted, status: RunStatus = "running", error: RunError | None = None) -> RunRecord:
@@ -103,14 +113,15 @@ def apply(state: RunsState, entry: Entry) -> Sequence[Change]:
     """Open a run, end it with its line, or revise the lines of runs that have ended."""
     match entry.event:
         case RunStarted() as event:
-            state.open[event.run_id] = event
+            state.open[run_key(event.pipeline_slug, event.run_id)] = event
         case RunFinished() | RunInterrupted() as event:
-            started = state.open.pop(event.run_id, None)
+            started = state.open.pop(run_key(event.pipeline_slug, event.run_id), None)
             if started is not None:
                 return _lines(_ended(started, event, entry.seq))
         case RunTagged(run_id=run_id, tags=tags) as event:
-            if run_id in state.open:
-                state.open[run_id] = msgspec.structs.replace(state.open[run_id], tags=tags)
+            key = run_key(event.pipeline_slug, run_id)
+            if key in state.open:
+                state.open[key] = msgspec.structs.replace(state.open[key], tags=tags)
             else:
                 return _revised(run_id, event.pipeline_slug, _set_tags(tags))
         case RetentionPruned(runs=runs, pruned_at=pruned_at):
@@ -147,7 +158,7 @@ def _lines(record: RunRecord) -> Sequence[Change]:
 
 
 def _revised(run_id: str, slug: str, edit: Callable[[bytes], bytes]) -> Sequence[Change]:
-    key = line_key(run_id)
+    key = line_key(slug, run_id)
     return (Revise(RUNS_PATH, key, edit), Revise(by_pipeline_path(slug), key, edit))
 
 

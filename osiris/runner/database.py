@@ -15,6 +15,7 @@ from osiris.errors import OsirisError
 from osiris.runner.results import RuntimeLimits
 
 _SHARE_OF_MEMORY = 0.6
+_MIB_FOR_A_THREAD = 64
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
@@ -47,10 +48,22 @@ def _open(limits: RuntimeLimits) -> duckdb.DuckDBPyConnection:
     if limits.threads is not None:
         settings["threads"] = limits.threads
     try:
-        return duckdb.connect(":memory:", config=settings)
+        connection = duckdb.connect(":memory:", config=settings)
     except duckdb.Error as cause:
         problem = f"DuckDB does not take the runtime limits: {cause}".splitlines()[0]
         raise OsirisError(problem, "Write memory_limit as 4GB and threads as 2.", code="config.invalid") from cause
+    if limits.threads is None:
+        _leave_memory_for_each_thread(connection)
+    return connection
+
+
+def _leave_memory_for_each_thread(connection: duckdb.DuckDBPyConnection) -> None:
+    """Under a small limit several threads sorting at once starve each other, where one alone spills and finishes."""
+    settings = "SELECT current_setting('memory_limit'), current_setting('threads')"
+    [(limit, threads)] = connection.execute(settings).fetchall()
+    amount, unit = str(limit).split()
+    if unit == "MiB":
+        connection.execute(f"SET threads = {min(int(threads), max(1, int(float(amount)) // _MIB_FOR_A_THREAD))}")
 
 
 def open_cursor(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

@@ -19,7 +19,7 @@ from osiris.compiler.project_build import REGISTRY, PipelineBuild
 from osiris.components.base import Component
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.runs import RunError, RunFinished, RunStarted
-from osiris.ledger.queries import RunFilter, get_run, list_runs
+from osiris.ledger.queries import RunFilter, get_run_of, list_runs
 from osiris.ledger.runs import RunRequest, StartedRun, finish_run, start_run
 from osiris.project import Project
 from osiris.projections.runs import RunRecord
@@ -101,7 +101,7 @@ def run_pipeline(
         raise
     finally:
         steps = _finish(project, build, run, outcome, (time.monotonic_ns() - started_ns) // 1_000_000)
-    return CompletedRun(record=get_run(project.ledger, run.started.run_id), steps=steps)
+    return CompletedRun(record=get_run_of(project.ledger, run.started.pipeline_slug, run.started.run_id), steps=steps)
 
 
 def load_configs(build: PipelineBuild, build_dir: Path) -> Mapping[str, msgspec.Struct]:

@@ -75,7 +75,7 @@ def test_parquet_and_json_hold_the_same_values_as_csv(shop: Shop) -> None:
     shop.write("pipelines/orders.yaml", pipeline(REORDERED) + STEPS_BEHIND)
     shop.run("run", "orders")
     expected = ["24.12.2026", "1.10", None, "", "NA", "9007199254740993", "00501"]
-    parquet = duckdb.sql(f"FROM '{shop.root}/out/rows.parquet'")
+    parquet = duckdb.read_parquet(str(shop.root / "out" / "rows.parquet"))
     assert parquet.columns == ["day", "amount", "nothing", "void", "missing_code", "big", "zip"]
     first, _ = parquet.fetchall()
     assert [None if value is None else str(value) for value in first] == expected

@@ -100,11 +100,13 @@ needs_strace = pytest.mark.skipif(not can_inject(), reason="strace is missing or
 
 
 @needs_strace
-def test_a_first_run_killed_at_any_of_its_syncs_leaves_a_project_that_works(tmp_path: Path) -> None:
-    number = 1
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("first", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
+def test_a_first_run_killed_at_any_of_its_syncs_leaves_a_project_that_works(tmp_path: Path, first: int) -> None:
+    number = first
     while killed_at(shop := new_shop(tmp_path / f"{number}"), "fdatasync", number):
         check_after_a_kill(shop, look_first=number % 2 == 0)
-        number += 1
+        number += 3
     assert number > 10
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.cli.shop import ENDLESS, ORDERS, Shop, pipeline, running, step_started
 
 INCREMENTAL, ULID, UUID = r"run-00000\d", r"[0-9A-HJKMNP-TV-Z]{26}", r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
-ISO_ULID, SNOWFLAKE = rf"\d{{8}}T\d{{6}}Z_{ULID}", r"\d{15,20}"
+ISO_ULID, SNOWFLAKE = rf"\d{{8}}T\d{{6}}Z-{ULID}", r"\d{15,20}"
 FORMATS = {
     "incremental": INCREMENTAL,
     "ulid": ULID,

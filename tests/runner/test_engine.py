@@ -32,7 +32,7 @@ def test_rows_go_from_a_file_through_a_query_into_a_file(root: Path) -> None:
     assert outcome.status == "success"
     assert rows_of(outcome) == {"orders": (None, 10_000), "by": (10_000, 7), "w": (7, 7)}
     lines = (root / "out/totals.csv").read_text().splitlines()
-    assert lines[:2] == ["customer,total", "c0,7143571.50"]
+    assert lines[:2] == ["customer,total", "c0,7142856.50"]
     assert outcome.steps[2].files[0].path == "out/totals.csv"
     assert diary.lines == ["started orders", "started by", "started w", "finished orders", "finished by", "finished w"]
     assert ("w", 7) in diary.counts
@@ -189,8 +189,8 @@ def test_a_wrong_guess_is_corrected_when_only_binding_fails(root: Path) -> None:
 
 
 def test_an_input_larger_than_the_memory_limit_is_spilled(root: Path) -> None:
-    wide = select("wide", "SELECT range AS id, repeat(range::VARCHAR, 20) AS text FROM range(600_000)")
+    wide = select("wide", "SELECT range AS id, repeat(range::VARCHAR, 20) AS text FROM range(1_000_000)")
     order = select("p", "FROM input_df ORDER BY text DESC", "wide")
-    outcome = run(root, wide, order, write_csv("w", "o.csv", "p"), limits=RuntimeLimits(memory_limit="60MB", threads=2))
+    outcome = run(root, wide, order, write_csv("w", "o.csv", "p"), limits=RuntimeLimits(memory_limit="60MB"))
     assert outcome.status == "success", outcome.error
-    assert rows_of(outcome)["w"] == (600_000, 600_000)
+    assert rows_of(outcome)["w"] == (1_000_000, 1_000_000)
