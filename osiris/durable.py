@@ -6,7 +6,9 @@ Every function raises the plain ``OSError``; callers say in an ``OsirisError`` w
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -79,6 +81,15 @@ def replace_file(path: Path, content: bytes, *, sync: bool, temporary: Path | No
         sync_directory(path.parent)
 
 
+def temporary_beside(target: Path) -> Path:
+    """A name beside ``target`` for what will be moved there; those that dead processes left are removed."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        pid = left.name.removesuffix(".tmp").rpartition(".")[2].partition("-")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            remove_tree(left)
+    return target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
 def move_into_place(temporary: Path, target: Path) -> None:
     """Rename a finished file or directory to ``target`` and sync the name; the content must have been synced before."""
     temporary.replace(target)
@@ -100,3 +111,13 @@ def remove_tree(path: Path) -> None:
         path.unlink(missing_ok=True)
     elif path.is_dir():
         shutil.rmtree(path)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -7,8 +7,6 @@ stands already, or that another process finished first, is checked and never rew
 from __future__ import annotations
 
 import errno
-import os
-import secrets
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +22,7 @@ from osiris.compiler.manifest import (
     compute_payload_digest,
 )
 from osiris.compiler.render import FINGERPRINTS_FILE, MANIFEST_FILE, BuildFingerprints, json_file, parse_manifest
-from osiris.durable import make_directory, move_into_place, remove_tree, sync_directory, write_file
+from osiris.durable import make_directory, move_into_place, remove_tree, sync_directory, temporary_beside, write_file
 from osiris.errors import OsirisError, disk_error
 
 ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
@@ -47,7 +45,7 @@ def write_build(compiled: Compiled, target: Path, algo: str = DEFAULT_HASH_ALGO)
 
 
 def _write_new(compiled: Compiled, target: Path) -> bool:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = temporary_beside(target)
     try:
         for path, content in compiled.files.items():
             file = temporary / path

@@ -98,7 +98,14 @@ def compile_source(project: Project, source: Path, request: CompileRequest) -> C
 
 
 def open_build(project: Project, manifest_path: Path) -> PipelineBuild:
-    """A build that stands, by its ``manifest.yaml``; an edited one is refused."""
+    """A build of this project that stands, by its ``manifest.yaml``; an edited one is refused."""
+    if not manifest_path.resolve().is_relative_to(project.root.resolve()):
+        raise OsirisError(
+            f"{manifest_path} is not in this project, {project.root}",
+            "Go into the project that it belongs to, or name that with -C DIR.",
+            code="build.elsewhere",
+            path=str(manifest_path),
+        )
     manifest = load_build(manifest_path, project.config.ids.manifest_hash_algo)
     return PipelineBuild(manifest=manifest, manifest_path=project.relative(manifest_path), source_path="", reused=True)
 

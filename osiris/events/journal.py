@@ -126,6 +126,10 @@ class Journal:
         """Entries behind ``after``, in order."""
         return JournalReader(self.directory, after, verified=after == self._known != START)
 
+    def exists(self) -> bool:
+        """Whether anything was ever written to it."""
+        return bool(list_segments(self.directory))
+
     def lock(self) -> HeldLock:
         """The writers' lock; exit 6 past the deadline. Hold it for one append, never for the length of a run."""
         try:

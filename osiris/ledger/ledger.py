@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
 from osiris.clock import Clock, rfc3339
+from osiris.documents import suggest
 from osiris.errors import OsirisError
 from osiris.events.catalog import Event
 from osiris.events.entry import Entry
@@ -124,4 +125,13 @@ def _interrupted(started: RunStarted, moment: datetime) -> RunInterrupted:
         pipeline_slug=started.pipeline_slug,
         noticed_at=rfc3339(moment),
         error=interruption(started),
+    )
+
+
+def unknown_pipeline(slug: str, known: Iterable[str]) -> OsirisError:
+    """The ledger has never heard of ``slug``."""
+    return OsirisError(
+        f"unknown pipeline {slug!r}: the ledger has no compile or run of it",
+        suggest(slug, known) or "Compile it first, or see `osiris pipelines list`.",
+        code="pipeline.unknown",
     )

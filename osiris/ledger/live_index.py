@@ -65,6 +65,8 @@ class LiveIndex:
             tail = journal.read(stored[0].position)
             if next(iter(tail), None) is None:
                 return Head(stored[1], tail)
+        elif not journal.exists():
+            return Head(Fold(), journal.read().drain())  # a project in which nothing has happened yet
         with self.lock():
             return self._catch_up_locked(journal)
 
@@ -76,7 +78,7 @@ class LiveIndex:
     def lines_file(self, journal: Journal, relative: str) -> Path:
         """Where a growing file stands; if it has not the size that the checkpoint says, all is rebuilt first."""
         path = self.directory / relative
-        if not self._has_its_size(relative):
+        if journal.exists() and not self._has_its_size(relative):
             with self.lock():  # somebody may just have been adding to it: only under the lock a difference counts
                 if not self._has_its_size(relative):
                     _log.warning("%s differs from the journal; rebuilding the index", path)

@@ -13,7 +13,8 @@ from osiris.errors import ExitCode, OsirisError
 from osiris.events.runs import RunStarted
 from osiris.ledger.fold import Fold
 from osiris.ledger.fresh_index import lines_backward
-from osiris.ledger.ledger import Ledger, interruption
+from osiris.ledger.ledger import Ledger, interruption, unknown_pipeline
+from osiris.projections.counters import COUNTERS, CountersState
 from osiris.projections.latest import latest_path
 from osiris.projections.pipelines import PIPELINES, PipelinesState, PipelineSummary
 from osiris.projections.runs import (
@@ -60,20 +61,32 @@ class LatestBuild(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_runs(ledger: Ledger, wanted: RunFilter, limit: int) -> list[RunRecord]:
-    """Up to ``limit`` runs, newest first: those that are still open, then those that have ended."""
+    """Up to ``limit`` runs, newest first: those that are still open, then those that have ended.
+
+    A pipeline that the ledger has never heard of is an error that suggests one.
+    """
+    if wanted.pipeline:
+        fold = ledger.index.catch_up(ledger.journal).fold
+        known = {*fold.state(PIPELINES, PipelinesState).pipelines, *fold.state(COUNTERS, CountersState).last_value}
+        if wanted.pipeline not in known:
+            raise unknown_pipeline(wanted.pipeline, known)
     return list(islice(filter(wanted.wants, _records(ledger, wanted.pipeline)), limit))
 
 
 def get_run(ledger: Ledger, reference: str) -> RunRecord:
-    """The run that ``reference`` names: a run id, the beginning of exactly one, or ``last`` for the newest."""
+    """The run that ``reference`` names: a run id, the beginning of exactly one, or ``last`` for the newest.
+
+    ``orders/run-000001`` looks in one pipeline only: incremental ids are unique no further.
+    """
     if reference == "last":
         newest = next(_records(ledger, ""), None)
         if newest is None:
             raise OsirisError("there is no run yet", "Start one with `osiris run PIPELINE`.", code="run.none")
         return newest
-    records = _matching(ledger, reference) if reference else ()  # every run id begins with nothing
-    matches = {record.run_id + record.pipeline_slug: record for record in records}
-    exact = [record for record in matches.values() if record.run_id == reference]
+    slug, _, beginning = reference.rpartition("/")
+    records = _matching(ledger, beginning) if beginning else ()  # every run id begins with nothing
+    matches = {record.run_id + record.pipeline_slug: record for record in records if slug in ("", record.pipeline_slug)}
+    exact = [record for record in matches.values() if record.run_id == beginning]
     found = exact or list(matches.values())
     if len(found) == 1:
         return found[0]
@@ -84,7 +97,7 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
     names = ", ".join(f"{record.run_id} ({record.pipeline_slug})" for record in found[:_MATCHES_TO_NAME])
     raise OsirisError(
         f"{reference!r} is the beginning of more than one run: {names}{', …' if len(found) > _MATCHES_TO_NAME else ''}",
-        "Give more of the run id.",
+        "Give more of the run id, or its pipeline as well: PIPELINE/RUN.",
         code="run.ambiguous",
     )
 

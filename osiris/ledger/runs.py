@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from osiris.clock import rfc3339
-from osiris.documents import suggest
 from osiris.errors import OsirisError
 from osiris.events.runs import PipelineCompiled, PipelineTagged, RunFinished, RunStarted
 from osiris.layout.paths import FilesystemContract
 from osiris.layout.tokens import render_run_ts
-from osiris.ledger.ledger import Ledger
+from osiris.ledger.ledger import Ledger, unknown_pipeline
 from osiris.ledger.run_ids import RunIdGenerator
 from osiris.locks import HeldLock
 
@@ -78,6 +77,7 @@ def start_run(ledger: Ledger, request: RunRequest, contract: FilesystemContract)
     session, session_lock = ledger.sessions.open()
     try:
         with ledger.transaction() as transaction:
+            ledger.sessions.sweep({session, *(run.session for run in transaction.open_runs().values())})
             pipeline = transaction.pipeline(build.pipeline_slug)
             inherited = pipeline.tags if pipeline else ()
             tags = tuple(sorted({*inherited, *checked_tags(request.tags)}))
@@ -142,15 +142,6 @@ def tag_pipeline(ledger: Ledger, slug: str, *, add: Iterable[str], remove: Itera
                 )
             )
     return tags
-
-
-def unknown_pipeline(slug: str, known: Iterable[str]) -> OsirisError:
-    """The ledger has never heard of ``slug``."""
-    return OsirisError(
-        f"unknown pipeline {slug!r}: the ledger has no compile or run of it",
-        suggest(slug, known) or "Compile it first, or see `osiris pipelines list`.",
-        code="pipeline.unknown",
-    )
 
 
 def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection
 from pathlib import Path
 
 from osiris import durable
@@ -31,6 +33,19 @@ class Sessions:
                 held = try_acquire(path)
                 if held is not None:
                     return name, held
+
+    def sweep(self, kept: Collection[str]) -> None:
+        """Remove the files of sessions that died before anybody heard of them: not in ``kept``, and held by nobody."""
+        try:
+            for path in self._directory.glob("*.lock"):
+                if path.stem not in kept and path.stem.isupper():
+                    with contextlib.suppress(FileNotFoundError):
+                        held = try_acquire(path, create=False)
+                        if held is not None:
+                            path.unlink()
+                            held.release()
+        except OSError as cause:
+            raise disk_error("sweep", self._directory, cause) from cause
 
     def close(self, name: str, held: HeldLock) -> None:
         """End a session whose run has its last event in the journal."""

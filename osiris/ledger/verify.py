@@ -81,6 +81,8 @@ def render(journal: Journal, up_to_seq: int | None = None) -> tuple[Rendered, Fo
 
 def compare(directory: Path, rendered: Rendered, fold: Fold, position: Position) -> list[Difference]:
     """Every difference between the index in ``directory`` and what it should hold, by path."""
+    if not directory.exists() and position.seq == 0:
+        return []  # nothing has happened yet, and nothing is shown
     if not directory.is_dir():
         return [Difference(path=".", problem="missing", detail=f"{directory} is not a directory")]
     differences = [_compare_lines(directory, path, rendered) for path in rendered.lines]

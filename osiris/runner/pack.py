@@ -5,7 +5,6 @@ Both are pure functions of the run's event, its end, its steps, its manifest and
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -58,9 +57,8 @@ def summarise(facts: RunFacts) -> RunSummary:
 def write_pack(directory: Path, facts: RunFacts) -> None:
     """Put the pack into ``directory`` in one step; it was not there before. Raises ``OSError``."""
     summary = summarise(facts)
-    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
     durable.make_directory(directory.parent)
-    durable.remove_tree(temporary)
+    temporary = durable.temporary_beside(directory)
     temporary.mkdir()
     try:
         encoded = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"

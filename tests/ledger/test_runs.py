@@ -193,3 +193,33 @@ def test_run_ids_are_made_of_their_tokens_and_ulids_increase() -> None:
     assert make("incremental", "ulid")[:21] == f"run-000012_{ulid[:10]}"
     assert make("uuidv4") != make("uuidv4")
     assert int(make("snowflake", seq=5)) == int(make("snowflake", seq=4)) + 1
+
+
+def test_reading_a_project_in_which_nothing_happened_writes_nothing(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    assert list_runs(ledger, RunFilter(), 10) == []
+    assert verify_index(ledger).result == "ok"
+    assert tree(tmp_path) == {}
+
+
+def test_runs_of_an_unknown_pipeline_are_an_error_that_suggests_one(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    begin(ledger)
+    with pytest.raises(OsirisError) as caught:
+        list_runs(ledger, RunFilter(pipeline="order"), 10)
+    assert "orders" in caught.value.hint
+
+
+def test_incremental_ids_of_two_pipelines_are_told_apart_by_the_pipeline(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    for slug in ("a", "b"):
+        end(ledger, begin(ledger, make_build(slug)))
+    assert get_run(ledger, "b/run-000001").pipeline_slug == "b"
+
+
+def test_the_file_of_a_session_that_died_before_its_run_began_is_swept(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    _, held = ledger.sessions.open()
+    held.release()
+    begin(ledger)
+    assert len(list((tmp_path / "sessions").glob("0*.lock"))) == 1
