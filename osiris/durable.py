@@ -6,7 +6,6 @@ Every function raises the plain ``OSError``; callers say in an ``OsirisError`` w
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import secrets
 import shutil
@@ -25,6 +24,9 @@ else:
     def sync_file(fd: int) -> None:
         """Return once the bytes and the size of ``fd`` survive a power cut. Never retried by anyone."""
         os.fdatasync(fd)
+
+
+_LEFT_BEHIND_S = 24 * 3600
 
 
 def sync_directory(path: Path) -> None:
@@ -81,13 +83,20 @@ def replace_file(path: Path, content: bytes, *, sync: bool, temporary: Path | No
         sync_directory(path.parent)
 
 
-def temporary_beside(target: Path) -> Path:
-    """A name beside ``target`` for what will be moved there; those that dead processes left are removed."""
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
-        pid = left.name.removesuffix(".tmp").rpartition(".")[2].partition("-")[0]
-        if pid.isdigit() and not _is_alive(int(pid)):
-            remove_tree(left)
-    return target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+def make_temporary_beside(target: Path) -> Path:
+    """A new folder beside ``target``, to be filled and moved there.
+
+    Those that dead processes left behind go once they are a day older than this one, by the file system's own clock: a
+    process that still fills one cannot be told from a dead one on another machine or in another container.
+    """
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    temporary.mkdir()
+    made_s = temporary.stat().st_mtime
+    for left in target.parent.glob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if made_s - left.stat().st_mtime > _LEFT_BEHIND_S:
+                remove_tree(left)
+    return temporary
 
 
 def move_into_place(temporary: Path, target: Path) -> None:
@@ -106,18 +115,13 @@ def sync_path(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file, a link (never what it points at) or a directory; nothing there is fine."""
-    if path.is_symlink() or path.is_file():
-        path.unlink(missing_ok=True)
-    elif path.is_dir():
-        shutil.rmtree(path)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    """Remove a file, a link (never what it points at) or a directory; nothing there, or others removing it, is fine."""
+    while True:
+        try:
+            if path.is_symlink() or path.is_file():
+                path.unlink()
+            elif path.is_dir():
+                shutil.rmtree(path)
+        except FileNotFoundError:
+            continue  # somebody else removes the same: what they left is looked at anew
+        return

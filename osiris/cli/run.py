@@ -35,7 +35,8 @@ from osiris.ledger.runs import checked_tags
 from osiris.project import Project
 from osiris.projections.runs import RunRecord
 from osiris.runner.cancellation import Cancellation
-from osiris.runner.run import RunOptions, run_pipeline
+from osiris.runner.database import DatabaseOpening
+from osiris.runner.run import RunOptions, run_pipeline, runtime_limits
 from osiris.runner.summary import StepSummary
 
 _EXIT_OF_STATUS = {
@@ -103,17 +104,16 @@ def command(settings: Settings, /, **given: object) -> int:
     tags = checked_tags(tag.strip() for tag in arguments.tags.split(",") if tag.strip())
     if arguments.dry_run:
         return _dry_run(project, arguments, profile, output)
-    build = _build(project, arguments, profile)
-    for finding in build.warnings:
-        output.warn(f"{finding.where}: {finding.problem}")
-    if not settings.json:
-        output.note(f"build {build.manifest.manifest_short} {'is up to date' if build.reused else 'compiled'}")
+    options = RunOptions(run_id_tokens=tokens, tags=tags)
     cancel = Cancellation()
-    progress = _progress(settings, build, output)
-    with _stopping(cancel), progress:
-        done = run_pipeline(
-            project, build, RunOptions(run_id_tokens=tokens, tags=tags), listener=progress, cancel=cancel
-        )
+    with DatabaseOpening(runtime_limits(project.config.runtime)) as database:
+        build = _build(project, arguments, profile)
+        for finding in build.warnings:
+            output.warn(f"{finding.where}: {finding.problem}")
+        if not settings.json:
+            output.note(f"build {build.manifest.manifest_short} {'is up to date' if build.reused else 'compiled'}")
+        with _stopping(cancel), _progress(settings, build, output) as progress:
+            done = run_pipeline(project, build, options, database=database, listener=progress, cancel=cancel)
     document = RunResultDocument(run=done.record, steps=done.steps, build_reused=build.reused)
     output.emit(document, run_lines(done.record, done.steps, output, project.root, with_error=False))
     if done.record.error is not None and not settings.json:

@@ -22,7 +22,14 @@ from osiris.compiler.manifest import (
     compute_payload_digest,
 )
 from osiris.compiler.render import FINGERPRINTS_FILE, MANIFEST_FILE, BuildFingerprints, json_file, parse_manifest
-from osiris.durable import make_directory, move_into_place, remove_tree, sync_directory, temporary_beside, write_file
+from osiris.durable import (
+    make_directory,
+    make_temporary_beside,
+    move_into_place,
+    remove_tree,
+    sync_directory,
+    write_file,
+)
 from osiris.errors import OsirisError, disk_error
 
 ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
@@ -45,8 +52,10 @@ def write_build(compiled: Compiled, target: Path, algo: str = DEFAULT_HASH_ALGO)
 
 
 def _write_new(compiled: Compiled, target: Path) -> bool:
-    temporary = temporary_beside(target)
+    temporary: Path | None = None
     try:
+        make_directory(target.parent)
+        temporary = make_temporary_beside(target)
         for path, content in compiled.files.items():
             file = temporary / path
             make_directory(file.parent)
@@ -55,12 +64,14 @@ def _write_new(compiled: Compiled, target: Path) -> bool:
             sync_directory(folder)
         move_into_place(temporary, target)
     except OSError as error:
-        remove_tree(temporary)
+        if temporary:
+            remove_tree(temporary)
         if error.errno in _TAKEN and target.exists():
             return False
         raise disk_error("write the build", target, error) from error
     except BaseException:
-        remove_tree(temporary)
+        if temporary:
+            remove_tree(temporary)
         raise
     return True
 

@@ -58,8 +58,14 @@ class JournalReader:
             if not self._verified:
                 self._check_start()
             yield from self._segments()
-            if not self._verified:
-                self._check_no_gap()
+            while not self._verified and (stray := self._stray_segment()):
+                # Entries and a roll-over may have come since the last segment was read: only what stays is a gap.
+                before = self.position
+                yield from self._segments()
+                if self.position == before:
+                    raise CorruptSegment(stray, 0, f"the entries before it end at {before.seq}: a segment is missing")
+        except OSError as cause:
+            raise disk_error("read the journal in", self._directory, cause) from cause
         except CorruptSegment as cause:
             line = _line_number(cause.path, cause.offset)
             raise corruption(f"{cause.path}: line {line} (byte {cause.offset}): {cause.reason}", cause.path) from cause
@@ -98,15 +104,12 @@ class JournalReader:
                 self._path(),
             )
 
-    def _check_no_gap(self) -> None:
+    def _stray_segment(self) -> Path | None:
+        """A segment that begins behind the last entry's successor."""
         for first_seq in list_segments(self._directory):
             if first_seq > self.position.segment and first_seq != self.position.seq + 1:
-                stray = self._directory / segment_name(first_seq)
-                raise corruption(
-                    f"{stray}: the entries before it end at {self.position.seq}, but it begins at {first_seq}: "
-                    "a segment is missing or was cut",
-                    stray,
-                )
+                return self._directory / segment_name(first_seq)
+        return None
 
     def _path(self) -> Path:
         return self._directory / segment_name(self.position.segment)
@@ -155,33 +158,35 @@ class Journal:
         when the disk fails; then none of them was recorded.
         """
         moment = self._clock.now()
-        recovered = self._cut(tail.torn, rfc3339(moment)) if tail.torn else []
+        recovered = self._keep(tail.torn, rfc3339(moment)) if tail.torn else []
         entries, lines = self._seal([*recovered, *events], tail.position, moment)
-        position = self._write(b"".join(lines), entries[-1], tail.position)
+        position = self._write(b"".join(lines), entries[-1], tail.position, over_torn_tail=tail.torn is not None)
         self._known = position
         tail.position, tail.torn = position, None
         return entries[len(recovered) :]
 
-    def _cut(self, torn: TornTail, recovered_at: str) -> list[JournalRecovered]:
-        """Keep a copy of a torn tail, cut it off and say so; an empty list where nothing was cut."""
-        kept = self.directory / TORN_DIRECTORY / f"{torn.path.stem}-{torn.offset}.bytes"
+    def _keep(self, torn: TornTail, recovered_at: str) -> list[JournalRecovered]:
+        """Keep a copy of a torn tail and say so in an event; the entries are then written over the tail itself.
+
+        So the tail goes in the same step in which the event comes, and a crash in between leaves a torn tail again.
+        """
         try:
-            durable.make_directory(kept.parent)
-            with torn.path.open("r+b") as segment:
+            with torn.path.open("rb") as segment:
                 segment.seek(torn.offset)
                 content = segment.read()
-                durable.replace_file(kept, content, sync=True)
-                segment.truncate(torn.offset)
-                durable.sync_file(segment.fileno())
+            digest = sha256_hex(content)
+            kept = self.directory / TORN_DIRECTORY / f"{torn.path.stem}-{torn.offset}-{digest[:16]}.bytes"
+            durable.make_directory(kept.parent)
+            durable.replace_file(kept, content, sync=True)
         except OSError as cause:
-            raise disk_error("cut the torn tail off", torn.path, cause) from cause
+            raise disk_error("keep the torn tail of", torn.path, cause) from cause
         return [
             JournalRecovered(
                 segment=torn.path.name,
                 offset=torn.offset,
                 bytes_cut=len(content),
                 kept_as=f"{TORN_DIRECTORY}/{kept.name}",
-                sha256=sha256_hex(content),
+                sha256=digest,
                 recovered_at=recovered_at,
             )
         ]
@@ -205,9 +210,12 @@ class Journal:
             prev = digest
         return entries, lines
 
-    def _write(self, lines: bytes, last: Entry, after: Position) -> Position:
-        """Write and sync ``lines`` behind ``after``, in a new segment where the last one is full."""
-        if rolls_over(after, len(lines), self._segment_bytes):
+    def _write(self, lines: bytes, last: Entry, after: Position, *, over_torn_tail: bool) -> Position:
+        """Write and sync ``lines`` behind ``after``, in a new segment where the last one is full.
+
+        A torn tail is written over where it stands: left behind in a full segment, it would be corruption.
+        """
+        if not over_torn_tail and rolls_over(after, len(lines), self._segment_bytes):
             after = after._replace(segment=after.seq + 1, offset=0)
         path = self.directory / segment_name(after.segment)
         try:
@@ -251,6 +259,8 @@ def _write_or_cut(fd: int, lines: bytes, offset: int) -> None:
         written = os.pwrite(fd, lines, offset)
         if written < len(lines):
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({written} of {len(lines)} bytes were written)")
+        if os.fstat(fd).st_size > offset + len(lines):
+            os.ftruncate(fd, offset + len(lines))  # what is left of a torn tail
         durable.sync_file(fd)
     except OSError:
         os.ftruncate(fd, offset)

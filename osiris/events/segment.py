@@ -100,35 +100,38 @@ def read_segment(path: Path, after: Position) -> Iterator[tuple[Entry, Position]
     """Entries of ``path`` behind ``after``, in order, each with the position behind it.
 
     A torn tail comes last, if there is one. Raises :class:`CorruptSegment` where a good entry stands behind a bad one.
-    A line that looks bad is read a second time first: a writer may have been in the middle of it.
+    Takes no lock, so a line that looks bad may be one that a writer was in the middle of: a verdict counts only if the
+    line is still the same after it.
     """
     if path.stat().st_size == after.offset:
         return  # the segment has not grown: the usual case of whoever looks at the tail before it writes
     with path.open("rb") as file:
         file.seek(after.offset)
-        position, doubted = after, False
+        position = after
         while line := file.readline(_LONGEST_LINE_BYTES):
             try:
                 entry = open_entry(line, position.seq + 1, position.hash)
             except Damage as damage:
-                if not doubted:
-                    doubted = True
+                verdict = _judge(path, position.offset, str(damage))
+                file.seek(position.offset)
+                if file.readline(_LONGEST_LINE_BYTES) != line:
                     file.seek(position.offset)
                     continue
-                yield _torn_or_corrupt(path, position.offset, str(damage))
+                if isinstance(verdict, CorruptSegment):
+                    raise verdict from damage
+                yield verdict
                 return
-            doubted = False
             position = Position(entry.seq, entry.hash, entry.id, after.segment, position.offset + len(line))
             yield entry, position
 
 
-def _torn_or_corrupt(path: Path, offset: int, reason: str) -> TornTail:
+def _judge(path: Path, offset: int, reason: str) -> TornTail | CorruptSegment:
     with path.open("rb") as file:
         file.seek(offset)
         size = 0
         while line := file.readline(_LONGEST_LINE_BYTES):
             # The damaged line itself may be a whole entry that stands in the wrong place: that is no torn write either.
             if sealed_hash(line):
-                raise CorruptSegment(path, offset, reason)
+                return CorruptSegment(path, offset, reason)
             size += len(line)
     return TornTail(path, offset, size, reason)

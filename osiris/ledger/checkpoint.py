@@ -8,8 +8,10 @@ the rest of the index.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,6 +73,26 @@ def connect(path: Path) -> sqlite3.Connection:
 def connect_frozen(path: Path) -> sqlite3.Connection:
     """Open an existing database without a lock and without writing a byte, as it stands in the main file."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+
+
+@contextlib.contextmanager
+def reading_a_copy(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database with what its write-ahead log holds, for whoever must not write a byte beside it.
+
+    A process that was killed, or one that is still alive, may have left the truth in the log; then a copy of both
+    files outside of the project is read.
+    """
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        with contextlib.closing(connect_frozen(path)) as db:
+            yield db
+        return
+    with tempfile.TemporaryDirectory(prefix="osiris-") as folder:
+        copy = Path(folder) / path.name
+        shutil.copyfile(path, copy)
+        shutil.copyfile(log, copy.with_name(log.name))
+        with contextlib.closing(connect(copy)) as db:
+            yield db
 
 
 def load(db: sqlite3.Connection) -> Checkpoint | None:

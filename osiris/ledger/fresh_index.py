@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import mmap
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from osiris import durable
+from osiris.errors import OsirisError
 from osiris.events.journal import Journal, JournalReader
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import Fold
@@ -107,37 +109,54 @@ class FreshFiles:
         self._buffered_bytes = 0
 
 
-def rebuild_index(directory: Path, journal: Journal) -> tuple[Fold, JournalReader]:
+def rebuild_index(directory: Path, journal: Journal) -> None:
     """Replace the index in ``directory`` by a fresh one; the caller holds the index lock.
 
-    Raises ``OSError`` where the disk fails, and the journal's own errors; the old index then stands as it was.
+    It shows at least what the journal held when this began; the caller catches up with the rest. Raises ``OSError``
+    where the disk fails, and the journal's own errors; the old index then stands as it was.
     """
+    _refuse_foreign(directory)
     fresh = directory.with_name(directory.name + ".new")
     durable.remove_tree(fresh)
     try:
-        return _rebuild_beside(fresh, directory, journal)
+        _rebuild_beside(fresh, directory, journal)
     finally:
         durable.remove_tree(fresh)
 
 
-def _rebuild_beside(fresh: Path, directory: Path, journal: Journal) -> tuple[Fold, JournalReader]:
+def _rebuild_beside(fresh: Path, directory: Path, journal: Journal) -> None:
     fold, tail, files = _fold_into(fresh, journal, LineRevisions())
     if not files.revisions.complete():
+        # The second fold ends where the first did: a revision that came since would not be known to it.
         durable.remove_tree(fresh)
-        fold, tail, files = _fold_into(fresh, journal, LineRevisions(files.revisions.found))
+        known = LineRevisions(files.revisions.found)
+        fold, tail, files = _fold_into(fresh, journal, known, up_to_seq=tail.position.seq)
     sizes = files.finish()
     database = fresh / checkpoint.DATABASE
     checkpoint.create(database)
     with contextlib.closing(checkpoint.connect(database)) as db:
         checkpoint.save(db, tail.position, fold.dump(), sizes, files.counters.values())
     _swap(fresh, directory)
-    return fold, tail
 
 
-def _fold_into(fresh: Path, journal: Journal, revisions: LineRevisions) -> tuple[Fold, JournalReader, FreshFiles]:
+def _refuse_foreign(directory: Path) -> None:
+    """A rebuild removes what does not belong to an index; a folder that is something else must not be taken for one."""
+    for name in ("LOCK", "osiris.yaml", ".git", "*.ndjson"):
+        if any(directory.glob(name)):
+            raise OsirisError(
+                f"{directory} is no index: it holds {name}",
+                "Correct filesystem.index_dir in osiris.yaml: the index needs a folder of its own.",
+                code="config.invalid",
+                path=str(directory),
+            )
+
+
+def _fold_into(
+    fresh: Path, journal: Journal, revisions: LineRevisions, up_to_seq: int | None = None
+) -> tuple[Fold, JournalReader, FreshFiles]:
     fresh.mkdir(parents=True)
     fold, tail, files = Fold(), journal.read(), FreshFiles(fresh, revisions)
-    fold.run(tail, files.apply)
+    fold.run(islice(tail, up_to_seq), files.apply)
     return fold, tail, files
 
 

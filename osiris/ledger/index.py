@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import time
 from typing import Literal
@@ -151,8 +150,8 @@ def _indexed_position(ledger: Ledger) -> Position | None:
     if not path.is_file():
         return None
     try:
-        with contextlib.closing(checkpoint.connect_frozen(path)) as db:
+        with checkpoint.reading_a_copy(path) as db:
             stored = checkpoint.load(db)
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, OSError):
         return None
     return stored.position if stored else None

@@ -85,7 +85,7 @@ class Ledger:
             if events:
                 transaction.entries = self.journal.append_locked(events, tail)[len(interrupted) :]
         for started in dead:
-            self.sessions.forget(started.session)
+            self._forget(started.session)
         if events:
             self.flush()
 
@@ -94,6 +94,12 @@ class Ledger:
         with self.transaction() as transaction:
             transaction.add(event)
         return transaction.entries[0]
+
+    def record_end(self, event: Event) -> Entry:
+        """Record how a run of this process ended: nothing is decided, so the state of the index cannot stop it."""
+        entry = self.journal.append(event)
+        self.flush()
+        return entry
 
     def flush(self) -> None:
         """Bring the index up to the journal's end. What was recorded stays recorded where that fails."""
@@ -105,6 +111,12 @@ class Ledger:
     def close(self) -> None:
         """Let go of open files."""
         self.index.close()
+
+    def _forget(self, session: str) -> None:
+        try:
+            self.sessions.forget(session)
+        except OsirisError as error:
+            _log.warning("%s; it is harmless, and goes with the next run", error)
 
     def _dead(self, transaction: Transaction) -> list[RunStarted]:
         return [run for run in transaction.open_runs().values() if not self.sessions.is_alive(run.session)]

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from osiris.errors import disk_error
+from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.journal import Journal, JournalReader
 from osiris.events.segment import Position
 from osiris.ledger import checkpoint
@@ -25,6 +25,7 @@ from osiris.locks import HeldLock, acquire, quiet
 from osiris.projections.base import SetCounter
 
 _BATCH_ENTRIES = 5_000
+_TRIES = 5
 _log = logging.getLogger("osiris.ledger")
 
 
@@ -92,13 +93,31 @@ class LiveIndex:
         self._db, self._loaded = None, None
 
     def _catch_up_locked(self, journal: Journal) -> Head:
-        stored = self._load()
-        if stored is None:
-            if self.directory.exists():
+        for _ in range(_TRIES):
+            stored = self._load()
+            if stored is not None:
+                try:
+                    return self._apply_pending(journal, *stored)
+                except IndexDrift as drift:
+                    _log.warning("the index differs from the journal (%s); rebuilding it", drift)
+            elif self.directory.exists():
                 _log.warning("the index cannot be used as it is; rebuilding it from the journal")
-            return self._rebuild_locked(journal)
-        (position, _, sizes), fold = stored
-        tail = journal.read(position)
+            self._render_afresh(journal)
+        raise OsirisError(
+            f"the index in {self.directory} is being changed by somebody else, {_TRIES} times in a row",
+            "Let whoever deletes or edits it finish, then run the command again.",
+            code="index.unsettled",
+            exit_code=ExitCode.INDEX_DRIFT,
+            path=str(self.directory),
+        )
+
+    def _rebuild_locked(self, journal: Journal) -> Head:
+        self._render_afresh(journal)
+        return self._catch_up_locked(journal)
+
+    def _apply_pending(self, journal: Journal, stored: checkpoint.Checkpoint, fold: Fold) -> Head:
+        sizes = stored.sizes
+        tail = journal.read(stored.position)
         entries = iter(tail)
         try:
             while batch := [(entry, tail.position) for entry in islice(entries, _BATCH_ENTRIES)]:
@@ -107,11 +126,13 @@ class LiveIndex:
                 sizes |= new_sizes
                 counters = [change for change in changes if isinstance(change, SetCounter)]
                 checkpoint.save(self._connection(), batch[-1][1], fold.dump(), new_sizes, counters)
-        except IndexDrift as drift:
-            _log.warning("the index differs from the journal (%s); rebuilding it", drift)
-            return self._rebuild_locked(journal)
+        except FileNotFoundError as cause:
+            self.close()
+            raise IndexDrift(f"{cause.filename} has gone") from cause
         except (OSError, sqlite3.OperationalError) as cause:
             self.close()
+            if not (self.directory / checkpoint.DATABASE).exists():
+                raise IndexDrift("its database has gone") from cause
             raise disk_error("update the index in", self.directory, as_os_error(cause)) from cause
         except BaseException:
             self.close()  # the fold may be ahead of the checkpoint now
@@ -119,13 +140,14 @@ class LiveIndex:
         self._loaded = (tail.position, fold)
         return Head(fold, tail)
 
-    def _rebuild_locked(self, journal: Journal) -> Head:
+    def _render_afresh(self, journal: Journal) -> None:
         self.close()
         try:
-            fold, tail = rebuild_index(self.directory, journal)
+            rebuild_index(self.directory, journal)
+        except FileNotFoundError:
+            return  # somebody deletes the index while it is being made; whoever asked looks again
         except (OSError, sqlite3.OperationalError) as cause:
             raise disk_error("rebuild the index in", self.directory, as_os_error(cause)) from cause
-        return Head(fold, tail)
 
     def _has_its_size(self, relative: str) -> bool:
         stored = self._load()
@@ -153,7 +175,7 @@ class LiveIndex:
     def _read_checkpoint(self, *, frozen: bool) -> checkpoint.Checkpoint | None:
         try:
             stored = checkpoint.load(self._connection(frozen=frozen))
-        except (sqlite3.Error, FileNotFoundError):
+        except (sqlite3.Error, OSError):
             stored = None
         if stored is None:
             self.close()

@@ -9,6 +9,7 @@ import msgspec
 
 from osiris.clock import rfc3339
 from osiris.errors import OsirisError
+from osiris.events.entry import Entry
 from osiris.events.runs import PipelineCompiled, PipelineTagged, RunFinished, RunStarted
 from osiris.layout.paths import FilesystemContract
 from osiris.layout.tokens import render_run_ts
@@ -114,10 +115,11 @@ def start_run(ledger: Ledger, request: RunRequest, contract: FilesystemContract)
     return StartedRun(started, session_lock)
 
 
-def finish_run(ledger: Ledger, run: StartedRun, end: RunFinished) -> None:
+def finish_run(ledger: Ledger, run: StartedRun, end: RunFinished) -> Entry:
     """Record the run's last event and let its lock go, so that it is alive until its end is in the journal."""
-    ledger.record(end)
+    entry = ledger.record_end(end)
     ledger.sessions.close(run.started.session, run.session_lock)
+    return entry
 
 
 def tag_pipeline(ledger: Ledger, slug: str, *, add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:

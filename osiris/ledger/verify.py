@@ -76,7 +76,8 @@ def render(journal: Journal, up_to_seq: int | None = None) -> tuple[Rendered, Fo
         fold.run(islice(tail, up_to_seq), rendered.apply)
         if known.complete():
             return rendered, fold, tail, tail.position
-        known = LineRevisions(known.found)
+        # The second fold ends where the first did: a revision that came since would not be known to it.
+        known, up_to_seq = LineRevisions(known.found), tail.position.seq
 
 
 def compare(directory: Path, rendered: Rendered, fold: Fold, position: Position) -> list[Difference]:
@@ -169,9 +170,9 @@ def _compare_database(directory: Path, rendered: Rendered, fold: Fold, position:
         return [found]
     expected = expected_rows(rendered, fold, position)
     try:
-        with contextlib.closing(checkpoint.connect_frozen(found)) as db:
+        with checkpoint.reading_a_copy(found) as db:
             actual = checkpoint.dump_rows(db)
-    except sqlite3.DatabaseError as cause:
+    except (sqlite3.DatabaseError, OSError) as cause:
         return [Difference(path=checkpoint.DATABASE, problem="unreadable", detail=str(cause))]
     differences = []
     for table in sorted(expected.keys() | actual.keys()):

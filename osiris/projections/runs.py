@@ -117,7 +117,7 @@ def apply(state: RunsState, entry: Entry) -> Sequence[Change]:
         case RunFinished() | RunInterrupted() as event:
             started = state.open.pop(run_key(event.pipeline_slug, event.run_id), None)
             if started is not None:
-                return _lines(_ended(started, event, entry.seq))
+                return _lines(ended_record(started, event, entry.seq))
         case RunTagged(run_id=run_id, tags=tags) as event:
             key = run_key(event.pipeline_slug, run_id)
             if key in state.open:
@@ -132,7 +132,8 @@ def apply(state: RunsState, entry: Entry) -> Sequence[Change]:
     return ()
 
 
-def _ended(started: RunStarted, event: RunFinished | RunInterrupted, seq: int) -> RunRecord:
+def ended_record(started: RunStarted, event: RunFinished | RunInterrupted, seq: int) -> RunRecord:
+    """The record of a run whose last event is entry ``seq``."""
     record = open_record(started)
     match event:
         case RunFinished():

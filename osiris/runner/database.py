@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -29,13 +29,27 @@ class DatabaseOpening:
         pool = ThreadPoolExecutor(1, thread_name_prefix="osiris-database")
         self._opened = pool.submit(_open, limits)
         pool.shutdown(wait=False)
+        self._used = False
+
+    def __enter__(self) -> DatabaseOpening:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._used:
+            self._opened.add_done_callback(_close_unused)
 
     @contextlib.contextmanager
     def spilling_into(self, spill_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         """The instance, closed at the end of the block; an error if the limits are none that DuckDB takes."""
+        self._used = True
         with contextlib.closing(self._opened.result()) as connection:
             connection.execute(f"SET temp_directory = {quote_literal(str(spill_dir))}")
             yield connection
+
+
+def _close_unused(opened: Future[duckdb.DuckDBPyConnection]) -> None:
+    if opened.exception() is None:
+        opened.result().close()
 
 
 def _open(limits: RuntimeLimits) -> duckdb.DuckDBPyConnection:

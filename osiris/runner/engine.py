@@ -22,7 +22,7 @@ from osiris.runner.cancellation import Cancellation, StopReason
 from osiris.runner.database import DatabaseOpening
 from osiris.runner.failures import describe_defect
 from osiris.runner.plan import Stage, plan_execution, refuse_shared_targets
-from osiris.runner.results import ExecutionOutcome, Listener, RuntimeLimits, StepError, StepResult
+from osiris.runner.results import ExecutionOutcome, Listener, StepError, StepResult
 from osiris.runner.setting import Setting
 from osiris.runner.stage import StageOutcome, StageRun
 
@@ -38,17 +38,16 @@ def execute(
     work_dir: Path,
     artifacts_dir: Path,
     run_id: str,
-    runtime: RuntimeLimits,
+    database: DatabaseOpening,
     listener: Listener,
     cancel: Cancellation,
     connections: Mapping[str, Mapping[str, Any]] | None = None,
     clock: Clock | None = None,
-    database: DatabaseOpening | None = None,
 ) -> ExecutionOutcome:
     """Run every step of ``manifest`` and say how each of them ended.
 
     ``configs`` and ``connections`` are by step id. ``work_dir`` takes what is spilled and what several steps read; it
-    belongs to this execution alone and is emptied at its end. ``database`` may be opening already. What a step fails
+    belongs to this execution alone and is emptied at its end. ``database`` may be opening still. What a step fails
     with is in the outcome; only a manifest that cannot be executed at all is raised.
     """
     components = _components(manifest.steps)
@@ -67,8 +66,7 @@ def execute(
         log=logging.getLogger("osiris.steps"),
         clock=clock or SystemClock(),
     )
-    opening = database or DatabaseOpening(runtime)
-    with _emptied(work_dir), opening.spilling_into(work_dir / "spill") as opened:
+    with _emptied(work_dir), database.spilling_into(work_dir / "spill") as opened:
         schedule = _Schedule(setting, plan.stages, opened, cancel)
         schedule.run()
     return schedule.outcome(manifest.steps)

@@ -58,8 +58,7 @@ def write_pack(directory: Path, facts: RunFacts) -> None:
     """Put the pack into ``directory`` in one step; it was not there before. Raises ``OSError``."""
     summary = summarise(facts)
     durable.make_directory(directory.parent)
-    temporary = durable.temporary_beside(directory)
-    temporary.mkdir()
+    temporary = durable.make_temporary_beside(directory)
     try:
         encoded = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
         durable.write_file(temporary / SUMMARY_NAME, encoded, sync=True)

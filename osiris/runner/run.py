@@ -17,12 +17,13 @@ from osiris.clock import rfc3339
 from osiris.compiler.build import load_step_config
 from osiris.compiler.project_build import REGISTRY, PipelineBuild
 from osiris.components.base import Component
+from osiris.config import RuntimeConfig
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.runs import RunError, RunFinished, RunStarted
-from osiris.ledger.queries import RunFilter, get_run_of, list_runs
+from osiris.ledger.queries import RunFilter, list_runs
 from osiris.ledger.runs import RunRequest, StartedRun, finish_run, start_run
 from osiris.project import Project
-from osiris.projections.runs import RunRecord
+from osiris.projections.runs import RunRecord, ended_record
 from osiris.redaction import Redactor
 from osiris.runner.cancellation import Cancellation
 from osiris.runner.database import DatabaseOpening
@@ -31,7 +32,7 @@ from osiris.runner.environment import RunEnvironment, observe
 from osiris.runner.log_listener import Listeners, LogListener
 from osiris.runner.pack import RunFacts, write_pack
 from osiris.runner.results import ExecutionOutcome, Listener, RuntimeLimits, StepError, StepResult
-from osiris.runner.run_log import RunLog, logged
+from osiris.runner.run_log import RunLog, logged, storable
 from osiris.runner.summary import Artifact, StepSummary
 from osiris.runner.work_folders import WorkFolders
 
@@ -59,7 +60,7 @@ class RunStatusFile(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     status: str
     started_at: str
-    finished_at: str | None
+    finished_at: str
     error: RunError | None
 
 
@@ -69,12 +70,17 @@ class Execution(NamedTuple):
     build: PipelineBuild
     started: RunStarted
     configs: Mapping[str, msgspec.Struct]
-    limits: RuntimeLimits
     database: DatabaseOpening
 
 
 def run_pipeline(
-    project: Project, build: PipelineBuild, options: RunOptions, *, listener: Listener, cancel: Cancellation
+    project: Project,
+    build: PipelineBuild,
+    options: RunOptions,
+    *,
+    database: DatabaseOpening,
+    listener: Listener,
+    cancel: Cancellation,
 ) -> CompletedRun:
     """Run a build. Whatever happens to it after it got its number, its end is recorded, with the reason.
 
@@ -82,16 +88,12 @@ def run_pipeline(
     (exit 7) or Osiris has a bug.
     """
     configs = load_configs(build, project.path(build.manifest_path).parent)
-    runtime = project.config.runtime
-    limits = RuntimeLimits(memory_limit=runtime.memory_limit or None, threads=runtime.threads or None)
-    database = DatabaseOpening(limits)
     environment = observe(project.root)
     run = start_run(project.ledger, _request(project, build, options, environment), project.contract)
     started_ns = time.monotonic_ns()
     outcome = _failed("runtime.not_started", "the run ended before its first step")
     try:
-        execution = Execution(build, run.started, configs, limits, database)
-        outcome = _execute(project, execution, listener, cancel)
+        outcome = _execute(project, Execution(build, run.started, configs, database), listener, cancel)
     except OsirisError as error:
         outcome = _failed(error.code, error.problem, error.hint)
         if error.exit_code != ExitCode.PIPELINE_FAILED:
@@ -100,8 +102,13 @@ def run_pipeline(
         outcome = _failed("runtime.bug", f"{type(bug).__name__}: {bug}")
         raise
     finally:
-        steps = _finish(project, build, run, outcome, (time.monotonic_ns() - started_ns) // 1_000_000)
-    return CompletedRun(record=get_run_of(project.ledger, run.started.pipeline_slug, run.started.run_id), steps=steps)
+        done = _finish(project, build, run, outcome, (time.monotonic_ns() - started_ns) // 1_000_000)
+    return done
+
+
+def runtime_limits(config: RuntimeConfig) -> RuntimeLimits:
+    """The engine's limits as the project's configuration has them."""
+    return RuntimeLimits(memory_limit=config.memory_limit or None, threads=config.threads or None)
 
 
 def load_configs(build: PipelineBuild, build_dir: Path) -> Mapping[str, msgspec.Struct]:
@@ -140,7 +147,7 @@ def _execute(project: Project, execution: Execution, listener: Listener, cancel:
     """The run folder with its log, and all steps in it."""
     started = execution.started
     folder = project.path(started.run_logs_path)
-    log = _open_folder(project, execution.build, started, folder)
+    log = _open_folder(project, execution.build, folder)
     work = WorkFolders(project.path(project.config.filesystem.cache_dir) / "runs", project.ledger.sessions)
     try:
         log.event(logged("run.started", message=f"{started.run_id} of {started.pipeline_slug}"))
@@ -151,7 +158,6 @@ def _execute(project: Project, execution: Execution, listener: Listener, cancel:
             work_dir=work.open(started.session),
             artifacts_dir=folder / "artifacts",
             run_id=started.run_id,
-            runtime=execution.limits,
             listener=Listeners(LogListener(log), listener),
             cancel=cancel,
             database=execution.database,
@@ -169,7 +175,7 @@ def _execute(project: Project, execution: Execution, listener: Listener, cancel:
         log.close()
 
 
-def _open_folder(project: Project, build: PipelineBuild, started: RunStarted, folder: Path) -> RunLog:
+def _open_folder(project: Project, build: PipelineBuild, folder: Path) -> RunLog:
     """The run folder, which nobody has had before, with the manifest in it."""
     try:
         durable.make_directory(folder.parent)
@@ -177,7 +183,6 @@ def _open_folder(project: Project, build: PipelineBuild, started: RunStarted, fo
         (folder / "artifacts").mkdir()
         manifest = project.path(build.manifest_path).read_bytes()
         durable.write_file(folder / "manifest.yaml", manifest, sync=False)
-        _write_status(folder, started, None)
         return RunLog(folder, project.clock, Redactor())
     except OSError as cause:
         raise disk_error("make the run folder", folder, cause) from cause
@@ -185,8 +190,11 @@ def _open_folder(project: Project, build: PipelineBuild, started: RunStarted, fo
 
 def _finish(
     project: Project, build: PipelineBuild, run: StartedRun, outcome: ExecutionOutcome, duration_ms: int
-) -> tuple[StepSummary, ...]:
-    """Pack and status first, then the last event: where the ledger says that a run has ended, its pack is whole."""
+) -> CompletedRun:
+    """Pack and status first, then the last event: where the ledger says that a run has ended, its pack is whole.
+
+    Nothing but the journal itself can keep the last event from being recorded.
+    """
     started = run.started
     finished = RunFinished(
         run_id=started.run_id,
@@ -210,16 +218,20 @@ def _finish(
     try:
         write_pack(project.path(started.aiop_path), facts)
         _write_status(project.path(started.run_logs_path), started, finished)
-    except OSError as cause:
+    except (OSError, ValueError) as cause:
         _log.warning("the run's pack and status could not be written: %s", cause)
-    finish_run(project.ledger, run, finished)
-    return steps
+    entry = finish_run(project.ledger, run, finished)
+    return CompletedRun(record=ended_record(started, finished, entry.seq), steps=steps)
 
 
 def _previous(project: Project, started: RunStarted) -> RunRecord | None:
-    """The last successful run of the same pipeline and profile."""
+    """The last successful run of the same pipeline and profile; None as well where the index cannot tell."""
     wanted = RunFilter(pipeline=started.pipeline_slug, profile=started.profile, status="success")
-    return next(iter(list_runs(project.ledger, wanted, 1)), None)
+    try:
+        return next(iter(list_runs(project.ledger, wanted, 1)), None)
+    except OsirisError as error:
+        _log.warning("this run is not compared with an earlier one: %s", error)
+        return None
 
 
 def _rows(build: PipelineBuild, outcome: ExecutionOutcome, mode: str) -> int | None:
@@ -231,13 +243,14 @@ def _rows(build: PipelineBuild, outcome: ExecutionOutcome, mode: str) -> int | N
     return sum(count for count in rows if count is not None)
 
 
-def _write_status(folder: Path, started: RunStarted, finished: RunFinished | None) -> None:
+def _write_status(folder: Path, started: RunStarted, finished: RunFinished) -> None:
+    """Only at the end: a run without the file has not ended, or was killed; nothing here says "running" for ever."""
     status = RunStatusFile(
         run_id=started.run_id,
-        status=finished.status if finished else "running",
+        status=finished.status,
         started_at=started.started_at,
-        finished_at=finished.finished_at if finished else None,
-        error=finished.error if finished else None,
+        finished_at=finished.finished_at,
+        error=finished.error,
     )
     encoded = msgspec.json.format(msgspec.json.encode(status), indent=2) + b"\n"
     durable.replace_file(folder / STATUS_NAME, encoded, sync=False)
@@ -250,7 +263,13 @@ def _failed(code: str, message: str, hint: str = "") -> ExecutionOutcome:
 def _run_error(error: StepError | None) -> RunError | None:
     if error is None:
         return None
-    return RunError(code=error.code, message=error.message, step=error.step, line=error.line or 0, hint=error.hint)
+    return RunError(
+        code=error.code,
+        message=storable(error.message),
+        step=error.step,
+        line=error.line or 0,
+        hint=storable(error.hint),
+    )
 
 
 def _summary(step: StepResult) -> StepSummary:

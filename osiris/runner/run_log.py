@@ -14,6 +14,7 @@ from osiris.redaction import Redactor
 EVENTS_NAME = "events.jsonl"
 METRICS_NAME = "metrics.jsonl"
 LOG_NAME = "osiris.log"
+_LONGEST_TEXT = 8_192
 
 _encode = msgspec.json.Encoder().encode
 
@@ -61,9 +62,8 @@ class RunLog:
         """Record what happened; its ``seq`` and ``at`` are given here."""
         with self._lock:
             self._seq += 1
-            event = msgspec.structs.replace(
-                event, seq=self._seq, at=rfc3339(self._clock.now()), message=self._redactor.scrub(event.message)
-            )
+            message = storable(self._redactor.scrub(event.message))
+            event = msgspec.structs.replace(event, seq=self._seq, at=rfc3339(self._clock.now()), message=message)
             self._events.write(_encode(event) + b"\n")
             self._text.write(_readable(event).encode() + b"\n")
 
@@ -77,6 +77,14 @@ class RunLog:
         """No more is written."""
         for file in (self._events, self._metrics, self._text):
             file.close()
+
+
+def storable(text: str) -> str:
+    """``text`` as it can be kept: encodable, and cut where it is longer than anybody reads."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return f"{text[:_LONGEST_TEXT]}… ({len(text) - _LONGEST_TEXT:,} more characters)"
 
 
 def logged(event: str, **fields: object) -> LoggedEvent:

@@ -123,3 +123,22 @@ def test_a_csv_row_that_does_not_fit_is_named_by_file_and_line(used: Shop) -> No
     assert error["step"] == "orders"
     assert "orders.csv" in error["message"]
     assert "line 3" in error["message"]
+
+
+def test_a_value_of_a_megabyte_in_an_error_does_not_keep_the_end_from_being_recorded(shop: Shop) -> None:
+    shop.write("data/orders.csv", "a,b\n1," + "x" * 1_500_000 + "\n")
+    shop.write("pipelines/orders.yaml", pipeline("SELECT CAST(b AS INTEGER) AS b FROM input_df"))
+    document = shop.run("run", "orders", "--json", check=1).json
+    assert document["run"]["status"] == "failed"
+    assert document["run"]["error"]["code"].startswith("transform.")
+    assert shop.runs()[0]["status"] == "failed"
+
+
+def test_a_damaged_index_does_not_keep_a_runs_end_from_being_recorded(used: Shop) -> None:
+    [path] = (used.root / ".osiris/index/by_pipeline").iterdir()
+    path.write_bytes(path.read_bytes().replace(b'"run_id"', b'"run_ix"'))
+    slug = path.stem
+    done = used.run("run", slug)
+    assert "not compared" in done.err
+    last = used.journal()[-1]
+    assert (last["type"], last["status"]) == ("run.finished", "success")

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from osiris import durable
 from osiris.errors import ExitCode, OsirisError
+from osiris.events import journal as journal_module
+from osiris.events import segment
 from osiris.events.journal import Journal
 from osiris.events.recovery import JournalRecovered
 from osiris.events.runs import PipelineTagged
@@ -130,8 +132,8 @@ def test_a_torn_tail_is_passed_over_by_readers_and_kept_and_cut_by_the_next_writ
 def test_a_tail_of_nul_bytes_is_a_torn_tail(tmp_path: Path) -> None:
     journal = make_journal(tmp_path)
     journal.append(fact("good"))
-    with the_segment(tmp_path).open("ab") as segment:
-        segment.write(b"\0" * 4096)
+    with the_segment(tmp_path).open("ab") as file:
+        file.write(b"\0" * 4096)
     reader = make_journal(tmp_path).read().drain()
     assert reader.torn is not None
     assert reader.torn.size == 4096
@@ -230,3 +232,65 @@ def test_a_lock_that_others_hold_is_exit_6_and_names_the_file(tmp_path: Path) ->
     assert str(lock) in caught.value.problem
     journal.append(fact("second"))
     assert texts(journal) == ["first", "second"]
+
+
+def test_a_line_that_a_writer_completes_while_it_is_judged_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make_journal(tmp_path)
+    for text in "abc":
+        journal.append(fact(text))
+    whole = the_segment(tmp_path).read_bytes()
+    the_segment(tmp_path).write_bytes(whole[:-300])
+    judge = segment._judge
+
+    def judge_meanwhile(path: Path, offset: int, reason: str) -> object:
+        the_segment(tmp_path).write_bytes(whole)
+        return judge(path, offset, reason)
+
+    monkeypatch.setattr(segment, "_judge", judge_meanwhile)
+    assert texts(make_journal(tmp_path)) == ["a", "b", "c"]
+
+
+def test_a_roll_over_while_the_segments_are_listed_is_no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = make_journal(tmp_path, segment_bytes=700)
+    journal.append(fact("0"))
+    later = iter("123456")
+
+    def list_after_more_came(directory: Path) -> list[int]:
+        for text in later:
+            journal.append(fact(text))
+        return segment.list_segments(directory)
+
+    monkeypatch.setattr(journal_module, "list_segments", list_after_more_came)
+    assert texts(make_journal(tmp_path)) == list("0123456")
+
+
+def test_two_torn_tails_at_one_place_are_both_kept(tmp_path: Path) -> None:
+    journal = make_journal(tmp_path)
+    journal.append(fact("good"))
+    good = the_segment(tmp_path).read_bytes()
+    for tail in (b"first torn tail" * 100, b"second"):
+        the_segment(tmp_path).write_bytes(good + tail)
+        make_journal(tmp_path).append(fact("next"))
+    kept = {path.read_bytes() for path in (tmp_path / "journal" / "torn").iterdir()}
+    assert kept == {b"first torn tail" * 100, b"second"}
+
+
+def test_a_torn_tail_in_a_full_segment_is_written_over_before_the_roll_over(tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, segment_bytes=500)
+    journal.append(fact("good"))
+    with the_segment(tmp_path).open("ab") as file:
+        file.write(b"torn" * 1000)
+    for text in ("next", "and next"):
+        make_journal(tmp_path, segment_bytes=500).append(fact(text))
+    reader = make_journal(tmp_path).read().drain()
+    assert reader.torn is None
+    assert texts(make_journal(tmp_path)) == ["good", "next", "and next"]
+
+
+def test_a_journal_that_cannot_be_read_is_exit_7(tmp_path: Path) -> None:
+    the_segment(tmp_path).mkdir(parents=True)
+    with pytest.raises(OsirisError) as caught:
+        make_journal(tmp_path).read().drain()
+    assert caught.value.exit_code == ExitCode.DISK

@@ -13,6 +13,7 @@ from osiris.compiler.manifest import Fingerprints, Manifest, ManifestPipeline, M
 from osiris.components import find_component
 from osiris.components.base import Mode
 from osiris.runner.cancellation import Cancellation
+from osiris.runner.database import DatabaseOpening
 from osiris.runner.engine import execute
 from osiris.runner.results import ExecutionOutcome, RuntimeLimits, StepError, StepResult
 
@@ -137,7 +138,7 @@ def run(
         work_dir=root / ".osiris" / "cache" / run_id,
         artifacts_dir=root / "artifacts",
         run_id=run_id,
-        runtime=limits or RuntimeLimits(threads=2),
+        database=DatabaseOpening(limits or RuntimeLimits(threads=2)),
         listener=listener or Diary(),
         cancel=cancel or Cancellation(),
         connections=connections,
