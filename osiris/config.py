@@ -7,8 +7,8 @@ Precedence: command line, then environment, then ``osiris.yaml``, then the defau
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -155,8 +155,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
     if findings or config is None:
         raise findings_error(findings, code="config.invalid")
     config = _with_environment(_with_older_blocks(config, node), environ)
-    findings = list(_rules(config, node))
-    if findings:
+    if findings := list(_rules(config, node)):
         raise findings_error(findings, code="config.invalid")
     return LoadedConfig(config=config, warnings=tuple(f"{found.where}: {found.problem}" for found in unknown))
 
@@ -216,8 +215,7 @@ def _read(path: Path) -> Node:
 
 def _with_older_blocks(config: OsirisConfig, node: Node) -> OsirisConfig:
     """``determinism.manifest_short_len`` counts where ``filesystem.naming`` does not speak."""
-    naming = node.child("filesystem", "naming")
-    if node.is_null or naming.entry("manifest_short_len") is not None:
+    if node.is_null or node.child("filesystem", "naming").entry("manifest_short_len") is not None:
         return config
     naming_config = msgspec.structs.replace(
         config.filesystem.naming, manifest_short_len=config.determinism.manifest_short_len
@@ -225,10 +223,14 @@ def _with_older_blocks(config: OsirisConfig, node: Node) -> OsirisConfig:
     return msgspec.structs.replace(config, filesystem=msgspec.structs.replace(config.filesystem, naming=naming_config))
 
 
+def base_from_environment(environ: Mapping[str, str]) -> str:
+    """The base path that the environment names, "" where it names none."""
+    return environ.get("OSIRIS_FILESYSTEM_BASE") or environ.get("OSIRIS_BASE_PATH") or ""
+
+
 def _with_environment(config: OsirisConfig, environ: Mapping[str, str]) -> OsirisConfig:
     filesystem, ids = config.filesystem, config.ids
-    base = environ.get("OSIRIS_FILESYSTEM_BASE") or environ.get("OSIRIS_BASE_PATH")
-    if base:
+    if base := base_from_environment(environ):
         filesystem = msgspec.structs.replace(filesystem, base_path=base)
     if days := environ.get("OSIRIS_RETENTION_RUN_LOGS_DAYS"):
         if not re.fullmatch(r"[0-9]{1,6}", days):
@@ -270,7 +272,26 @@ def _rules(config: OsirisConfig, node: Node) -> Sequence[Finding]:
     if not UNIQUE_RUN_ID_TOKENS & set(config.ids.run_id_tokens) and "{pipeline_slug}" not in naming.run_dir:
         problem = "incremental run ids are unique in one pipeline only, and filesystem.naming.run_dir names none"
         findings.append(_at(node, ("filesystem", "naming", "run_dir"), problem, "Put {pipeline_slug} into run_dir."))
-    return findings
+    return [*findings, *_misplaced_directories(config.filesystem, node)]
+
+
+def _misplaced_directories(filesystem: FilesystemConfig, node: Node) -> Iterator[Finding]:
+    """Each directory is the project's own and no part of another: what may clear one must not delete the other."""
+    keys = [name for name in filesystem.__struct_fields__ if name.endswith("_dir")]
+    places = [(key, PurePosixPath(getattr(filesystem, key))) for key in keys]
+    index = PurePosixPath(filesystem.index_dir)
+    places.append(("index_dir", index.parent / f"{index.name}.new"))  # where a rebuild works
+    for number, (key, place) in enumerate(places):
+        if place.is_absolute() or not place.parts or ".." in place.parts or "\0" in str(place):
+            problem = f"filesystem.{key} is {str(place)!r}, which is no folder below the project's root"
+            yield _at(node, ("filesystem", key), problem, f"The default is {getattr(FilesystemConfig(), key)!r}.")
+            continue
+        for other, its_place in places[:number]:
+            if other != key and (place.is_relative_to(its_place) or its_place.is_relative_to(place)):
+                problem = f"filesystem.{key} ({place}) and filesystem.{other} ({its_place}) are not apart"
+                named = key if node.child("filesystem").entry(key) else other
+                hint = f"Give each a folder of its own; the default here is {getattr(FilesystemConfig(), named)!r}."
+                yield _at(node, ("filesystem", named), problem, hint)
 
 
 def _at(node: Node, keys: tuple[str, ...], problem: str, hint: str) -> Finding:

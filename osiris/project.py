@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from osiris.clock import Clock, SystemClock
-from osiris.config import CONFIG_NAME, OsirisConfig, load_config, select_profile
+from osiris.config import CONFIG_NAME, OsirisConfig, base_from_environment, load_config, select_profile
 from osiris.errors import OsirisError
 from osiris.events.journal import Journal
 from osiris.layout.paths import FilesystemContract
@@ -34,15 +35,22 @@ class Project:
         return self.root / relative
 
     def relative(self, path: Path) -> str:
-        """``path`` relative to the root with ``/``; as it is where it lies outside."""
-        try:
-            return path.absolute().relative_to(self.root).as_posix()
-        except ValueError:
-            return path.as_posix()
+        """``path`` relative to the root with ``/``, without ``..``; as it is where it lies outside."""
+        return (self._inside(path) or path).as_posix()
+
+    def holds(self, path: Path) -> bool:
+        """Whether ``path`` lies in the project, by its name or in truth: a folder of it may be a link elsewhere."""
+        return self._inside(path) is not None
 
     def profile(self, wanted: str | None) -> str:
         """The active profile, "" where profiles are off."""
         return select_profile(self.config.filesystem.profiles, wanted)
+
+    def _inside(self, path: Path) -> Path | None:
+        plain, real, root = Path(os.path.normpath(path.absolute())), path.resolve(), self.root.resolve()
+        if plain.is_relative_to(self.root) and plain.resolve() == real:  # else its .. came behind a link
+            return plain.relative_to(self.root)
+        return real.relative_to(root) if real.is_relative_to(root) else None
 
     def _wire_ledger(self) -> Ledger:
         filesystem, ledger = self.config.filesystem, self.config.ledger
@@ -71,7 +79,7 @@ def open_project(named: Path | None, environ: Mapping[str, str], *, clock: Clock
     """
     home = named or (Path(environ["OSIRIS_HOME"]) if environ.get("OSIRIS_HOME") else None)
     config_file = home.absolute() / CONFIG_NAME if home else _look_upward(Path.cwd())
-    if not config_file.is_file():
+    if not is_file(config_file):
         raise OsirisError(
             f"no project in {config_file.parent}: it has no {CONFIG_NAME}",
             "Make one there with `osiris init`, or name another folder.",
@@ -79,12 +87,21 @@ def open_project(named: Path | None, environ: Mapping[str, str], *, clock: Clock
             path=str(config_file),
         )
     loaded = load_config(config_file, environ)
-    return Project(_root(config_file.parent, loaded.config), loaded.config, loaded.warnings, clock or SystemClock())
+    root = _root(config_file.parent, loaded.config, environ)
+    return Project(root, loaded.config, loaded.warnings, clock or SystemClock())
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; False also for a name that no file can have, or in a folder closed to us."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _look_upward(start: Path) -> Path:
     for folder in (start, *start.parents):
-        if (folder / CONFIG_NAME).is_file():
+        if is_file(folder / CONFIG_NAME):
             return folder / CONFIG_NAME
     raise OsirisError(
         f"no project here: neither {start} nor any folder above it has an {CONFIG_NAME}",
@@ -93,6 +110,18 @@ def _look_upward(start: Path) -> Path:
     )
 
 
-def _root(folder: Path, config: OsirisConfig) -> Path:
+def _root(folder: Path, config: OsirisConfig, environ: Mapping[str, str]) -> Path:
+    """A base path in the file is relative to the file; one in the environment, as on any command line, to here."""
     base = config.filesystem.base_path
-    return Path(base).expanduser().absolute() if base else folder
+    if not base:
+        return folder
+    try:
+        named = Path(base).expanduser()
+    except RuntimeError as cause:
+        raise OsirisError(
+            f"filesystem.base_path is {base!r}, but there is no such home folder",
+            "Write the path in full, in osiris.yaml or OSIRIS_FILESYSTEM_BASE.",
+            code="config.base_path",
+            path=CONFIG_NAME,
+        ) from cause
+    return named.absolute() if base_from_environment(environ) else folder / named

@@ -23,6 +23,7 @@ class Settings:
         self.verbose = False
         self.color = "NO_COLOR" not in os.environ
         self.project: Path | None = None
+        self._opened: Project | None = None
 
     def open_project(self) -> Project:
         """The project that this command is about; warnings about its configuration go to stderr."""
@@ -36,7 +37,13 @@ class Settings:
         project = open_project(self.project, os.environ)
         for warning in project.warnings:
             output.warn(warning)
+        self._opened = project
         return project
+
+    def close(self) -> None:
+        """Let go of what the command opened."""
+        if self._opened is not None:
+            self._opened.ledger.close()
 
 
 class Verb(click.Command):

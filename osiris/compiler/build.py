@@ -56,11 +56,12 @@ def _write_new(compiled: Compiled, target: Path) -> bool:
     try:
         make_directory(target.parent)
         temporary = make_temporary_beside(target)
-        for path, content in compiled.files.items():
+        files = compiled.files
+        for path, content in files.items():
             file = temporary / path
             make_directory(file.parent)
             write_file(file, content, sync=True)
-        for folder in {(temporary / path).parent for path in compiled.files}:
+        for folder in {(temporary / path).parent for path in files}:
             sync_directory(folder)
         move_into_place(temporary, target)
     except OSError as error:

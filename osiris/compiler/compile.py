@@ -28,11 +28,16 @@ from osiris.errors import Finding
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """A compiled pipeline: the manifest, and every file of the build by its path inside it."""
+    """A compiled pipeline: the manifest, and the config of each step by its path in the build."""
 
     manifest: Manifest
-    files: dict[str, bytes]
+    configs: dict[str, bytes]
     warnings: tuple[Finding, ...] = ()
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Every file of the build by its path inside it; rendered when asked for, which for most runs nobody does."""
+        return render_files(self.manifest, self.configs)
 
 
 def compile_pipeline(
@@ -74,7 +79,7 @@ def compile_pipeline(
         fingerprints=fingerprints,
     )
     manifest = _hashed(manifest, hash_algo, short_len)
-    return Compiled(manifest=manifest, files=render_files(manifest, configs), warnings=validation.warnings)
+    return Compiled(manifest=manifest, configs=configs, warnings=validation.warnings)
 
 
 def config_paths(ids: list[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from osiris.errors import Finding, OsirisError
 from osiris.layout.tokens import pipeline_slug
 from osiris.ledger.queries import newest_build
 from osiris.ledger.runs import Build, record_compile
-from osiris.project import Project
+from osiris.project import Project, is_file
 
 OML_ENDINGS = (".yaml", ".yml")
 REGISTRY = Registry(find_component, component_names)
@@ -129,10 +129,18 @@ def open_last_build(project: Project, profile: str) -> PipelineBuild:
 
 def find_source(project: Project, reference: str) -> Path:
     """The OML file that ``reference`` names: a path from here or from the project's root, or a slug."""
-    for candidate in (Path(reference), project.path(reference)):
-        if candidate.is_file():
-            return candidate.absolute()
-    slugs = {pipeline_slug(path.name): path for path in _sources(project)}
+    found = [path.absolute() for path in (Path(reference), project.path(reference)) if is_file(path)]
+    for path in found:
+        if project.holds(path):
+            return path
+    if found:
+        raise OsirisError(
+            f"{reference} is not in this project, {project.root}",
+            f"Put the pipeline into {project.config.filesystem.pipelines_dir}/, or name its project with -C DIR.",
+            code="oml.elsewhere",
+            path=reference,
+        )
+    slugs = {slug: path for path in _sources(project) if (slug := _slug_or_none(path))}
     if reference in slugs:
         return slugs[reference]
     wanted = Path(reference).name.rsplit(".", 1)[0]
@@ -148,7 +156,7 @@ def find_source(project: Project, reference: str) -> Path:
 def _unique_slug(project: Project, source: Path) -> str:
     slug = pipeline_slug(source.name)
     for other in _sources(project):
-        if other.resolve() != source.resolve() and pipeline_slug(other.name) == slug:
+        if other.resolve() != source.resolve() and _slug_or_none(other) == slug:
             first, second = sorted((project.relative(source), project.relative(other)))
             raise OsirisError(
                 f"{first} and {second} are both the pipeline {slug!r}: the slug comes from the file's name",
@@ -157,6 +165,14 @@ def _unique_slug(project: Project, source: Path) -> str:
                 path=first,
             )
     return slug
+
+
+def _slug_or_none(path: Path) -> str | None:
+    """A file that gives no slug is an error where it is asked for, and no obstacle to its neighbours."""
+    try:
+        return pipeline_slug(path.name)
+    except OsirisError:
+        return None
 
 
 def _sources(project: Project) -> Iterator[Path]:

@@ -89,6 +89,11 @@ class Ledger:
         if events:
             self.flush()
 
+    def peek(self) -> Transaction:
+        """What is true at the journal's end, without a lock: it may be old in the next moment, and records nothing."""
+        fold, tail = self.index.catch_up(self.journal)
+        return Transaction(fold, self.clock.now(), tail.position)
+
     def record(self, event: Event) -> Entry:
         """Record one event that needs no decision."""
         with self.transaction() as transaction:

@@ -153,8 +153,10 @@ class LiveIndex:
         stored = self._load()
         if stored is None:
             return False
-        path = self.directory / relative
-        actual = path.stat().st_size if path.is_file() else 0
+        try:
+            actual = (self.directory / relative).stat().st_size
+        except OSError:
+            actual = 0
         return actual == stored[0].sizes.get(relative, 0)
 
     def _load(self) -> tuple[checkpoint.Checkpoint, Fold] | None:

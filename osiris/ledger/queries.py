@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
+from weakref import WeakSet
 
 import msgspec
 
-from osiris.errors import ExitCode, OsirisError
+from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.runs import RunStarted
 from osiris.ledger.fold import Fold
 from osiris.ledger.fresh_index import lines_backward
 from osiris.ledger.ledger import Ledger, interruption, unknown_pipeline
 from osiris.projections.counters import COUNTERS, CountersState
-from osiris.projections.latest import latest_path
-from osiris.projections.pipelines import PIPELINES, PipelinesState, PipelineSummary
+from osiris.projections.pipelines import PIPELINES, LastCompile, PipelinesState, PipelineSummary
 from osiris.projections.runs import (
     RUNS,
     RUNS_PATH,
@@ -27,9 +30,13 @@ from osiris.projections.runs import (
     decode_record,
     line_beginning,
     open_record,
+    run_key,
 )
 
 _MATCHES_TO_NAME = 5
+_log = logging.getLogger("osiris.ledger")
+_told_of_newer: WeakSet[Ledger] = WeakSet()
+"""Ledgers whose events of a newer Osiris were spoken of: once is enough for a command that asks several questions."""
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +60,16 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LatestBuild(msgspec.Struct, frozen=True, kw_only=True):
-    """A pointer file: the newest build of a pipeline."""
+    """The newest build of a pipeline in a profile."""
 
     manifest_path: str
     manifest_hash: str
     profile: str
+
+
+def run_name(record: RunRecord) -> str:
+    """``orders/run-000001``: what names this run and no other, and is understood wherever a run is asked for."""
+    return run_key(record.pipeline_slug, record.run_id)
 
 
 def list_runs(ledger: Ledger, wanted: RunFilter, limit: int) -> list[RunRecord]:
@@ -66,7 +78,7 @@ def list_runs(ledger: Ledger, wanted: RunFilter, limit: int) -> list[RunRecord]:
     A pipeline that the ledger has never heard of is an error that suggests one.
     """
     if wanted.pipeline:
-        fold = ledger.index.catch_up(ledger.journal).fold
+        fold = _fold(ledger)
         known = {*fold.state(PIPELINES, PipelinesState).pipelines, *fold.state(COUNTERS, CountersState).last_value}
         if wanted.pipeline not in known:
             raise unknown_pipeline(wanted.pipeline, known)
@@ -85,7 +97,7 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
         return newest
     slug, _, beginning = reference.rpartition("/")
     records = _matching(ledger, beginning) if beginning else ()  # every run id begins with nothing
-    matches = {record.run_id + record.pipeline_slug: record for record in records if slug in ("", record.pipeline_slug)}
+    matches = {run_name(record): record for record in records if slug in ("", record.pipeline_slug)}
     exact = [record for record in matches.values() if record.run_id == beginning]
     found = exact or list(matches.values())
     if len(found) == 1:
@@ -94,7 +106,7 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
         raise OsirisError(
             f"unknown run {reference!r}", "See `osiris runs list` for the runs there are.", code="run.unknown"
         )
-    names = ", ".join(f"{record.run_id} ({record.pipeline_slug})" for record in found[:_MATCHES_TO_NAME])
+    names = ", ".join(run_name(record) for record in found[:_MATCHES_TO_NAME])
     raise OsirisError(
         f"{reference!r} is the beginning of more than one run: {names}{', …' if len(found) > _MATCHES_TO_NAME else ''}",
         "Give more of the run id, or its pipeline as well: PIPELINE/RUN.",
@@ -102,48 +114,49 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
     )
 
 
-def get_run_of(ledger: Ledger, slug: str, run_id: str) -> RunRecord:
-    """The run of the pipeline ``slug`` with exactly this id; other pipelines may have the same one."""
-    for record in _records(ledger, slug):
-        if record.run_id == run_id and record.pipeline_slug == slug:
-            return record
-    raise OsirisError(f"unknown run {run_id!r} of {slug!r}", "See `osiris runs list`.", code="run.unknown")
-
-
 def list_pipelines(ledger: Ledger) -> dict[str, PipelineSummary]:
     """All pipelines that the ledger knows, by slug."""
-    return ledger.index.catch_up(ledger.journal).fold.state(PIPELINES, PipelinesState).pipelines
+    return _fold(ledger).state(PIPELINES, PipelinesState).pipelines
 
 
 def latest_build(ledger: Ledger, slug: str, profile: str) -> LatestBuild | None:
-    """The newest build of a pipeline in a profile; None before its first compile."""
-    ledger.index.catch_up(ledger.journal)
-    path = ledger.index.directory / latest_path(slug, profile)
-    try:
-        manifest_path, manifest_hash, of_profile = path.read_text("utf-8").split("\n")[:3]
-    except (FileNotFoundError, ValueError):
-        return None
-    return LatestBuild(manifest_path=manifest_path, manifest_hash=manifest_hash, profile=of_profile)
+    """The newest build of a pipeline in a profile ("" where profiles are off); None before its first compile."""
+    pipeline = list_pipelines(ledger).get(slug)
+    compiled = pipeline.last_compile.get(profile) if pipeline else None
+    return _latest(compiled, profile) if compiled else None
 
 
 def newest_build(ledger: Ledger, profile: str) -> LatestBuild | None:
-    """The build that was compiled last in a profile, over all pipelines; None before the first."""
-    compiles = [
-        (pipeline.last_compile[profile].compiled_at, slug)
-        for slug, pipeline in list_pipelines(ledger).items()
-        if profile in pipeline.last_compile
-    ]
-    return latest_build(ledger, max(compiles)[1], profile) if compiles else None
+    """The build that was compiled last in a profile, over all pipelines; None before the first.
+
+    The journal's order decides, not the clock, which may have been set back.
+    """
+    summaries = list_pipelines(ledger).values()
+    compiles = [summary.last_compile[profile] for summary in summaries if profile in summary.last_compile]
+    return _latest(max(compiles, key=lambda compiled: compiled.seq), profile) if compiles else None
+
+
+def _latest(compiled: LastCompile, profile: str) -> LatestBuild:
+    return LatestBuild(manifest_path=compiled.manifest_path, manifest_hash=compiled.manifest_hash, profile=profile)
+
+
+def _fold(ledger: Ledger) -> Fold:
+    """The states at the journal's end; says once if there are events that they know nothing of."""
+    fold = ledger.index.catch_up(ledger.journal).fold
+    if fold.unknown and ledger not in _told_of_newer:
+        _told_of_newer.add(ledger)
+        number, types = sum(fold.unknown.values()), ", ".join(sorted(fold.unknown))
+        _log.warning("a newer Osiris wrote %d events that are passed over here: %s", number, types)
+    return fold
 
 
 def _records(ledger: Ledger, pipeline: str) -> Iterator[RunRecord]:
     """Records newest first, of one pipeline or of all."""
-    fold = ledger.index.catch_up(ledger.journal).fold
-    yield from _open_records(ledger, fold)
-    if pipeline:
-        yield from _forward(ledger.index.lines_file(ledger.journal, by_pipeline_path(pipeline)))
-    else:
-        yield from _backward(ledger.index.lines_file(ledger.journal, RUNS_PATH))
+    still_open = _open_records(ledger, _fold(ledger))
+    yield from still_open
+    shown = {run_name(record) for record in still_open}  # one that ends meanwhile gets a line as well
+    ended = _lines(ledger, by_pipeline_path(pipeline)) if pipeline else _lines_backward(ledger)
+    yield from (record for record in ended if run_name(record) not in shown)
 
 
 def _open_records(ledger: Ledger, fold: Fold) -> list[RunRecord]:
@@ -160,16 +173,15 @@ def _open_record(started: RunStarted, *, dead: bool) -> RunRecord:
 
 
 def _matching(ledger: Ledger, beginning: str) -> Iterator[RunRecord]:
-    fold = ledger.index.catch_up(ledger.journal).fold
-    yield from (record for record in _open_records(ledger, fold) if record.run_id.startswith(beginning))
+    yield from (record for record in _open_records(ledger, _fold(ledger)) if record.run_id.startswith(beginning))
     key = line_beginning(beginning)
-    path = ledger.index.lines_file(ledger.journal, RUNS_PATH)
-    if not path.exists() or path.stat().st_size == 0:
+    file = _opened(ledger, RUNS_PATH)
+    if file is None:
         return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         start = len(content)
         while (start := _last_line_start(content, key, start)) >= 0:
-            yield _decoded(content[start : content.find(b"\n", start)], path)
+            yield _decoded(content[start : content.find(b"\n", start)], file.name)
 
 
 def _last_line_start(content: mmap.mmap, key: bytes, before: int) -> int:

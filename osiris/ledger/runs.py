@@ -16,6 +16,7 @@ from osiris.layout.tokens import render_run_ts
 from osiris.ledger.ledger import Ledger, unknown_pipeline
 from osiris.ledger.run_ids import RunIdGenerator
 from osiris.locks import HeldLock
+from osiris.projections.pipelines import PipelineSummary
 
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}")
 
@@ -59,14 +60,19 @@ def record_compile(ledger: Ledger, build: Build, *, even_if_known: bool) -> bool
 
     ``even_if_known`` records it all the same: somebody asked for this compile. Returns whether it was recorded.
     """
+    if not even_if_known and _is_newest(build, ledger.peek().pipeline(build.pipeline_slug)):
+        return False  # most runs: nothing to record, so nobody has to wait for a lock
     with ledger.transaction() as transaction:
-        pipeline = transaction.pipeline(build.pipeline_slug)
-        newest = pipeline.last_compile.get(build.profile) if pipeline else None
-        if not even_if_known and newest is not None and newest.manifest_path == build.manifest_path:
+        if not even_if_known and _is_newest(build, transaction.pipeline(build.pipeline_slug)):
             return False
         compiled_at = rfc3339(transaction.moment)
         transaction.add(PipelineCompiled(compiled_at=compiled_at, **msgspec.structs.asdict(build)))
     return True
+
+
+def _is_newest(build: Build, pipeline: PipelineSummary | None) -> bool:
+    newest = pipeline.last_compile.get(build.profile) if pipeline else None
+    return newest is not None and newest.manifest_path == build.manifest_path
 
 
 def start_run(ledger: Ledger, request: RunRequest, contract: FilesystemContract) -> StartedRun:

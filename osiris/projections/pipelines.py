@@ -14,13 +14,14 @@ PIPELINES_PATH = "pipelines.json"
 
 
 class LastCompile(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest build of a pipeline in one profile."""
+    """The newest build of a pipeline in one profile; entry ``seq`` recorded it."""
 
     manifest_hash: str
     manifest_path: str
     payload_digest: str
     source_path: str
     compiled_at: str
+    seq: int
 
 
 class PipelineSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,7 @@ def apply(state: PipelinesState, entry: Entry) -> Sequence[Change]:
                 payload_digest=event.payload_digest,
                 source_path=event.source_path,
                 compiled_at=event.compiled_at,
+                seq=entry.seq,
             )
             last_compile = {**known.last_compile, profile: compiled}
             state.pipelines[slug] = msgspec.structs.replace(known, last_compile=last_compile)

@@ -181,7 +181,7 @@ def test_a_config_that_was_changed_or_does_not_fit_is_refused(target: Path) -> N
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, compiled: Compiled) -> None:
-    long = msgspec.structs.replace(compiled, files={**compiled.files, "cfg/" + "x" * 300: b""})
+    long = msgspec.structs.replace(compiled, configs={**compiled.configs, "cfg/" + "x" * 300: b""})
     with pytest.raises(OsirisError) as caught:
         write_build(long, tmp_path / "builds" / "one")
     assert caught.value.exit_code is ExitCode.DISK
