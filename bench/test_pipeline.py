@@ -50,11 +50,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data").mkdir(exist_ok=True)
     chance = random.Random(1)
     with (root / "data" / "orders.csv").open("w") as file:
-        file.write("order_id,customer,region,amount,ordered_at,note\n")
+        file.write("order_id,customer,region,amount,ordered_at,status,note\n")
         for number in range(ROWS):
             customer, cents = chance.randrange(5_000), chance.randrange(100_000)
             day = f"2026-{chance.randrange(1, 13):02d}-{chance.randrange(1, 29):02d}"
-            file.write(f"{number},c{customer:05d},eu,{cents // 100}.{cents % 100:02d},{day},note {number % 977}\n")
+            amount = f"{cents // 100}.{cents % 100:02d}"
+            note = f"left with the neighbour {number % 977}"
+            file.write(f"{number},c{customer:05d},eu,{amount},{day},shipped,{note}\n")
     (root / "pipelines" / "orders.yaml").write_text(PIPELINE % QUERY.format(source="input_df"))
     (root / "bare.py").write_text(SCRIPT % QUERY.format(source="read_csv('data/orders.csv')"))
     return root
@@ -63,7 +65,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_million_rows(shop: Path, benchmark: BenchmarkFixture) -> None:
     command = [OSIRIS, "run", "pipelines/orders.yaml"]
     subject, floor = processes_in_turn(command, [sys.executable, "bare.py"], shop, 9)
-    for what, limit in (("wall", "<= 1.25 x"), ("cpu", "")):
-        figures = [[getattr(cost, f"{what}_s") * 1e3 for cost in costs] for costs in (subject, floor)]
-        record(f"osiris run, 1,000,000 rows / bare DuckDB script, {what}", *figures, "ms", limit)
-    benchmark.pedantic(run_process, args=(command, shop), rounds=3)
+    figures = [([one.wall_s * 1e3 for one in costs], [one.cpu_s * 1e3 for one in costs]) for costs in (subject, floor)]
+    (subject_wall, subject_cpu), (floor_wall, floor_cpu) = figures
+    record("osiris run, 1,000,000 rows / bare DuckDB script, wall", subject_wall, floor_wall, "ms", "<= 1.25 x")
+    record("  the same, CPU", subject_cpu, floor_cpu, "ms")
+    benchmark.pedantic(run_process, args=(command, shop), rounds=3)  # type: ignore[no-untyped-call]

@@ -24,4 +24,4 @@ def test_start_up_beside_importing_click(
     record(
         what, [cost.cpu_s * 1e3 for cost in subject], [cost.cpu_s * 1e3 for cost in floor], "ms", f"<= {limit} x CPU"
     )
-    benchmark.pedantic(run_process, args=([OSIRIS, *arguments], tmp_path), rounds=5)
+    benchmark.pedantic(run_process, args=([OSIRIS, *arguments], tmp_path), rounds=5)  # type: ignore[no-untyped-call]

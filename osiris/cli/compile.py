@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from osiris.cli.output import Output
-from osiris.cli.verb import Settings, Verb, shared_options
+from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.compiler.project_build import CompileRequest, PipelineBuild, build_pipeline
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.project import Project
@@ -33,7 +33,7 @@ class CompileDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(
     cls=Verb,
-    exits=[ExitCode.CORRUPT, ExitCode.LOCKED, ExitCode.DISK, ExitCode.NEWER_OSIRIS],
+    exits=[*READING_EXITS, ExitCode.NEWER_OSIRIS],
     examples=["osiris compile pipelines/orders.yaml", "osiris compile orders -p prod --param limit=500 --out dist"],
 )
 @click.argument("pipeline")

@@ -6,12 +6,12 @@ import click
 import msgspec
 
 from osiris.cli.output import Output, local_time
-from osiris.cli.verb import Settings, Verb, shared_options
-from osiris.errors import ExitCode
+from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.events.catalog import EVENT_TYPES, UnknownEvent
 from osiris.events.entry import Entry
 from osiris.events.retention import RetentionPlanned, RetentionPruned
-from osiris.ledger.queries import get_run
+from osiris.ledger.queries import get_run, run_name
+from osiris.projections.runs import run_key
 
 _NOT_SHOWN = frozenset({"type", "runtime_env", "manifest_hash", "payload_digest", "session", "pid"})
 _LONGEST_VALUE = 60
@@ -30,7 +30,7 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(
     cls=Verb,
-    exits=[ExitCode.CORRUPT],
+    exits=READING_EXITS,
     examples=[
         "osiris events",
         "osiris events --type run.finished --since 100",
@@ -46,33 +46,33 @@ def command(settings: Settings, since_seq: int, event_type: str | None, run_refe
     """Read the journal, oldest entry first; with --json one document a line."""
     ledger = settings.open_project().ledger
     output = Output(settings)
-    run_id = get_run(ledger, run_reference).run_id if run_reference else ""
+    run = None if run_reference is None else run_name(get_run(ledger, run_reference))
     if event_type and event_type not in EVENT_TYPES:
         known = ", ".join(sorted(EVENT_TYPES))
         output.warn(f"this version knows no event type {event_type!r}; it knows {known}")
     reader = ledger.journal.read()
     for entry in reader:
-        if _is_wanted(entry, since_seq, event_type, run_id):
+        if _is_wanted(entry, since_seq, event_type, run):
             output.emit_line(msgspec.json.encode(_document(entry)), _line(entry))
     if reader.torn:
         output.warn(f"{reader.torn.size} torn bytes behind the last entry of {reader.torn.path.name}")
 
 
-def _is_wanted(entry: Entry, since_seq: int, event_type: str | None, run_id: str) -> bool:
+def _is_wanted(entry: Entry, since_seq: int, event_type: str | None, run: str | None) -> bool:
     return (
         entry.seq > since_seq
         and (not event_type or _type_of(entry) == event_type)
-        and (not run_id or run_id in _run_ids(entry))
+        and (run is None or run in _runs(entry))
     )
 
 
-def _run_ids(entry: Entry) -> set[str]:
-    """The runs that an event speaks of."""
+def _runs(entry: Entry) -> set[str]:
+    """The runs that an event speaks of, by pipeline and id: an id alone may be that of several."""
     event = entry.event
     if isinstance(event, RetentionPlanned | RetentionPruned):
-        return {run.run_id for run in event.runs}
-    run_id = getattr(event, "run_id", "")
-    return {run_id} if run_id else set()
+        return {run_key(run.pipeline_slug, run.run_id) for run in event.runs}
+    slug, run_id = getattr(event, "pipeline_slug", ""), getattr(event, "run_id", "")
+    return {run_key(slug, run_id)} if run_id else set()
 
 
 def _type_of(entry: Entry) -> str:

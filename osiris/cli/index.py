@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from osiris.cli.output import Output
-from osiris.cli.verb import Settings, Verb, shared_options
+from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.errors import ExitCode, OsirisError
 from osiris.ledger.index import JournalHead, Rebuilt, Verification, head, rebuild, verify_index
 
@@ -24,7 +24,7 @@ def command() -> None:
 @command.command(
     "verify",
     cls=Verb,
-    exits=[ExitCode.INDEX_DRIFT, ExitCode.TORN_TAIL, ExitCode.CORRUPT],
+    exits=[*READING_EXITS, ExitCode.TORN_TAIL],
     examples=["osiris index verify", "osiris index verify --json", "osiris index verify --against head.json"],
 )
 @click.option(
@@ -46,7 +46,7 @@ def verify(settings: Settings, against: Path | None) -> int:
     return _EXIT_OF_RESULT[verification.result]
 
 
-@command.command("rebuild", cls=Verb, exits=[ExitCode.CORRUPT, ExitCode.DISK], examples=["osiris index rebuild"])
+@command.command("rebuild", cls=Verb, exits=READING_EXITS, examples=["osiris index rebuild"])
 @shared_options
 @click.pass_obj
 def rebuild_command(settings: Settings) -> None:
@@ -57,7 +57,10 @@ def rebuild_command(settings: Settings) -> None:
 
 
 @command.command(
-    "head", cls=Verb, exits=[ExitCode.CORRUPT], examples=["osiris index head > head.json   # keep it elsewhere"]
+    "head",
+    cls=Verb,
+    exits=[ExitCode.CORRUPT, ExitCode.DISK],
+    examples=["osiris index head > head.json   # keep it elsewhere"],
 )
 @shared_options
 @click.pass_obj

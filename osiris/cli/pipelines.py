@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from osiris.cli.output import Output, local_time
-from osiris.cli.verb import Settings, Verb, shared_options
+from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.errors import ExitCode, OsirisError
 from osiris.ledger.queries import list_pipelines
 from osiris.ledger.runs import tag_pipeline
@@ -31,7 +31,7 @@ def command() -> None:
     """What is known of each pipeline."""
 
 
-@command.command("list", cls=Verb, exits=[ExitCode.CORRUPT], examples=["osiris pipelines list"])
+@command.command("list", cls=Verb, exits=READING_EXITS, examples=["osiris pipelines list"])
 @shared_options
 @click.pass_obj
 def list_command(settings: Settings) -> None:
@@ -58,7 +58,7 @@ def list_command(settings: Settings) -> None:
 @command.command(
     "tag",
     cls=Verb,
-    exits=[ExitCode.CORRUPT, ExitCode.LOCKED, ExitCode.DISK, ExitCode.NEWER_OSIRIS],
+    exits=[*READING_EXITS, ExitCode.NEWER_OSIRIS],
     examples=["osiris pipelines tag orders --add billing --add ml", "osiris pipelines tag orders --remove deprecated"],
 )
 @click.argument("pipeline")

@@ -71,6 +71,7 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
     cls=Verb,
     exits=[
         ExitCode.PIPELINE_FAILED,
+        ExitCode.INDEX_DRIFT,
         ExitCode.CORRUPT,
         ExitCode.LOCKED,
         ExitCode.DISK,

@@ -11,14 +11,16 @@ import click
 import msgspec
 
 from osiris.cli.output import Output, count, duration, local_time, one_line
-from osiris.cli.verb import Settings, Verb, shared_options
+from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.clock import Clock, rfc3339
-from osiris.errors import ExitCode, OsirisError
-from osiris.ledger.queries import RunFilter, get_run, list_runs
+from osiris.errors import OsirisError
+from osiris.ledger.queries import RunFilter, get_run, list_runs, run_name
 from osiris.projections.runs import RunRecord, RunStatus
 from osiris.runner.summary import StepSummary, read_steps
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_FIRST_YEAR = 1000
+"""Texts of times sort as times do from here on."""
 _STATUSES: tuple[RunStatus, ...] = ("running", "success", "failed", "cancelled", "interrupted")
 
 
@@ -43,7 +45,7 @@ def command() -> None:
 @command.command(
     "list",
     cls=Verb,
-    exits=[ExitCode.CORRUPT],
+    exits=READING_EXITS,
     examples=[
         "osiris runs list",
         "osiris runs list --pipeline orders --status failed --since 7d",
@@ -76,10 +78,10 @@ def list_command(
 @command.command(
     "show",
     cls=Verb,
-    exits=[ExitCode.CORRUPT],
+    exits=READING_EXITS,
     examples=[
         "osiris runs show last",
-        "osiris runs show run-000012",
+        "osiris runs show orders/run-000012",
         "osiris runs show last --json | jq .run.rows_out",
     ],
 )
@@ -87,7 +89,7 @@ def list_command(
 @shared_options
 @click.pass_obj
 def show(settings: Settings, run: str) -> None:
-    """Show one run: a run id, an unambiguous beginning of one, or `last`."""
+    """Show one run: a run id, an unambiguous beginning of one, PIPELINE/RUN, or `last`."""
     project = settings.open_project()
     record = get_run(project.ledger, run)
     steps = read_steps(project.path(record.aiop_path))
@@ -99,7 +101,7 @@ def run_lines(
     record: RunRecord, steps: tuple[StepSummary, ...], output: Output, root: Path, *, with_error: bool = True
 ) -> Iterator[str]:
     """A run as a person reads it; paths that do not exist are left out."""
-    yield f"{record.run_id}  {output.status(record.status)}"
+    yield f"{run_name(record)}  {output.status(record.status)}"
     profile = f" ({record.profile})" if record.profile else ""
     facts = [
         ("pipeline", record.pipeline_slug + profile),
@@ -151,12 +153,15 @@ def _list_lines(records: list[RunRecord], output: Output) -> list[str]:
 
 def _since(text: str, clock: Clock) -> str:
     relative = re.fullmatch(r"([0-9]{1,5})([mhdw])", text)
-    if relative:
-        return rfc3339(clock.now() - timedelta(**{_UNITS[relative[2]]: int(relative[1])}))
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as cause:
+        if relative:
+            moment = clock.now() - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+        else:
+            moment = datetime.fromisoformat(text).astimezone(UTC)  # without a zone it is local time
+        if moment.year < _FIRST_YEAR:
+            raise ValueError(f"the year {moment.year} has no four digits")
+    except (ValueError, OverflowError) as cause:
         raise OsirisError(
             f"--since {text!r} is no time", "Give 30m, 12h, 7d, 2w, or a date such as 2026-11-21.", code="cli.usage"
         ) from cause
-    return rfc3339(moment if moment.tzinfo else moment.astimezone().astimezone(UTC))
+    return rfc3339(moment)

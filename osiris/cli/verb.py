@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from osiris.project import Project
 
 
+READING_EXITS = (ExitCode.INDEX_DRIFT, ExitCode.CORRUPT, ExitCode.LOCKED, ExitCode.DISK)
+"""How a verb may end that asks the index, which is first brought up to the journal's end."""
+
+
 class Settings:
     """What the common options said, wherever on the line they stood."""
 

@@ -167,7 +167,7 @@ def _swap(fresh: Path, directory: Path) -> None:
     """
     if not directory.is_dir():
         durable.remove_tree(directory)
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
     for suffix in ("", "-wal", "-shm"):
         durable.remove_tree(directory / f"{checkpoint.DATABASE}{suffix}")
     wanted = {path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file()} - {Path(checkpoint.DATABASE)}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import mmap
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 from weakref import WeakSet
 
 import msgspec
@@ -34,6 +33,7 @@ from osiris.projections.runs import (
 )
 
 _MATCHES_TO_NAME = 5
+_TRIES = 2
 _log = logging.getLogger("osiris.ledger")
 _told_of_newer: WeakSet[Ledger] = WeakSet()
 """Ledgers whose events of a newer Osiris were spoken of: once is enough for a command that asks several questions."""
@@ -155,7 +155,10 @@ def _records(ledger: Ledger, pipeline: str) -> Iterator[RunRecord]:
     still_open = _open_records(ledger, _fold(ledger))
     yield from still_open
     shown = {run_name(record) for record in still_open}  # one that ends meanwhile gets a line as well
-    ended = _lines(ledger, by_pipeline_path(pipeline)) if pipeline else _lines_backward(ledger)
+    if pipeline:
+        ended = _ended(ledger, by_pipeline_path(pipeline), _lines_forward)
+    else:
+        ended = _ended(ledger, RUNS_PATH, lines_backward)
     yield from (record for record in ended if run_name(record) not in shown)
 
 
@@ -174,14 +177,40 @@ def _open_record(started: RunStarted, *, dead: bool) -> RunRecord:
 
 def _matching(ledger: Ledger, beginning: str) -> Iterator[RunRecord]:
     yield from (record for record in _open_records(ledger, _fold(ledger)) if record.run_id.startswith(beginning))
-    key = line_beginning(beginning)
-    file = _opened(ledger, RUNS_PATH)
-    if file is None:
+    yield from _ended(ledger, RUNS_PATH, partial(_lines_with, line_beginning(beginning)))
+
+
+def _ended(ledger: Ledger, relative: str, read: Callable[[Path], Iterator[bytes]]) -> Iterator[RunRecord]:
+    """The records in a growing file of the index, which a rebuild elsewhere may take away just before it is opened."""
+    for _ in range(_TRIES):
+        path = ledger.index.lines_file(ledger.journal, relative)
+        try:
+            lines = read(path)
+            first = next(lines, None)  # opens the file; from here on it is ours, whatever becomes of its name
+        except FileNotFoundError:
+            ledger.index.catch_up(ledger.journal)
+            continue
+        except OSError as cause:
+            raise disk_error("read", path, cause) from cause
+        if first is not None:
+            yield _decoded(first, path)
+            yield from (_decoded(line, path) for line in lines)
         return
-    with file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+
+
+def _lines_forward(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def _lines_with(key: bytes, path: Path) -> Iterator[bytes]:
+    """The lines that begin with ``key``, last first."""
+    if path.stat().st_size == 0:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         start = len(content)
         while (start := _last_line_start(content, key, start)) >= 0:
-            yield _decoded(content[start : content.find(b"\n", start)], file.name)
+            yield content[start : content.find(b"\n", start)]
 
 
 def _last_line_start(content: mmap.mmap, key: bytes, before: int) -> int:
@@ -189,17 +218,6 @@ def _last_line_start(content: mmap.mmap, key: bytes, before: int) -> int:
     if found >= 0:
         return found + 1
     return 0 if before > 0 and content[: len(key)] == key else -1
-
-
-def _backward(path: Path) -> Iterator[RunRecord]:
-    if path.exists():
-        yield from (_decoded(line, path) for line in lines_backward(path))
-
-
-def _forward(path: Path) -> Iterator[RunRecord]:
-    if path.exists():
-        with path.open("rb") as file:
-            yield from (_decoded(line, path) for line in file)
 
 
 def _decoded(line: bytes, path: Path) -> RunRecord:

@@ -53,8 +53,9 @@ def test_the_command_line_imports_nothing_that_its_help_does_not_need() -> None:
 
 
 def test_looking_at_runs_does_not_import_the_engine(used: Shop) -> None:
-    script = "import sys, osiris.cli.main as m\ntry: m.main()\nfinally: print('duckdb' in sys.modules, file=sys.stderr)"
-    command = [sys.executable, "-c", script, "runs", "list"]
+    call = "m.cli.main(['runs', 'list'], standalone_mode=False)"
+    script = f"import sys, osiris.cli.main as m; {call}; print('duckdb' in sys.modules, file=sys.stderr)"
+    command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=used.root, env=environment(), capture_output=True, text=True, check=True)
     assert done.stderr == "False\n"
 

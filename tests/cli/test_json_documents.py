@@ -128,4 +128,6 @@ def test_runs_can_be_filtered_and_limited(used: Shop) -> None:
     assert count() == 3
     assert count("--profile", "prod") == count("--tag", "ml") == count("--limit", "1") == 1
     assert count("--pipeline", "orders", "--status", "success", "--since", "1h") == 3
-    assert count("--status", "failed") == count("--since", "2999-01-01") == count("--pipeline", "other") == 0
+    assert count("--status", "failed") == count("--since", "2999-01-01") == 0
+    unknown = used.run("runs", "list", "--json", "--pipeline", "order", check=2).json["error"]
+    assert (unknown["code"], unknown["hint"]) == ("pipeline.unknown", "Did you mean 'orders'?")

@@ -21,13 +21,14 @@ def test_the_example_compiles_runs_and_can_be_looked_at_from_every_side(tmp_path
     )
     ran = shop.run("run", "daylight")
     assert "is up to date" in ran.err
-    run_id = ran.out.split()[0]
+    slug, run_id = ran.out.split()[0].split("/")
     assert (shop.root / "out" / "daylight_by_city.csv").is_file()
 
     listed = shop.run("runs", "list").out.splitlines()
     assert [line.split("\t")[0] for line in listed] == ["run", run_id]
     shown = shop.run("runs", "show", "last").out
-    assert shown.splitlines()[0] == f"{run_id}  success"
+    assert shown.splitlines()[0] == f"{slug}/{run_id}  success"
+    assert shop.run("runs", "show", f"{slug}/{run_id}").out == shown
     assert "39,636 read, 168 written" in shown
     assert shop.run("pipelines", "tag", "daylight", "--add", "sun").out == "daylight: sun\n"
     assert "run.finished" in shop.run("events").out

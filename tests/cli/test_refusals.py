@@ -90,6 +90,11 @@ CASES = [
     Case("unknown command", ("frobnicate",), ("frobnicate",), hint="osiris --help"),
     Case("unknown option", ("run", "orders", "--fast"), ("--fast",), hint="osiris run --help"),
     Case("not a moment", ("runs", "list", "--since", "yesterday"), ("--since 'yesterday'",), hint="7d"),
+    Case(
+        "a moment before years had four digits", ("runs", "list", "--since", "0001-01-01"), ("'0001-01-01'",), hint="7d"
+    ),
+    Case("a moment too long ago", ("runs", "list", "--since", "95000w"), ("--since '95000w'",), hint="7d"),
+    Case("no name for a file", ("run", "x" * 300), ("xxx: there is no such pipeline file",)),
     Case("not a number", ("runs", "list", "--limit", "many"), ("--limit", "'many'"), hint="osiris runs list --help"),
     Case("a name in bytes", ("run", "pipelines/\udcff.yaml"), ("\\udcff.yaml",)),
 ]
@@ -149,9 +154,9 @@ def test_an_ambiguous_run_is_refused_with_the_names_of_those_that_it_may_be(used
     used.run("run", "other", "--run-id-format", "incremental")
     used.run("run", "orders")
     error = used.run("runs", "show", "run-00000", check=2).err
-    assert "(other)" in error
-    assert "(orders)" in error
-    assert used.run("runs", "show", "run-000002").out.startswith("run-000002_")
+    assert " other/run-000001" in error
+    assert " orders/run-000001_" in error
+    assert used.run("runs", "show", "run-000002").out.startswith("orders/run-000002_")
 
 
 def test_several_mistakes_are_all_reported_at_once(shop: Shop) -> None:

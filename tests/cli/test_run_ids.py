@@ -68,6 +68,11 @@ def test_runs_of_two_pipelines_may_have_one_id_and_each_can_be_seen(counting: Sh
     other = counting.run("run", "other", "--json").json["run"]
     assert (other["run_id"], other["pipeline_slug"]) == ("run-000001", "other")
     assert [run["pipeline_slug"] for run in counting.runs()] == ["other", "orders"]
+    events = counting.run("events", "--run", "other/run-000001", "--json").lines
+    assert [(line["event"]["type"], line["event"]["pipeline_slug"]) for line in events] == [
+        ("run.started", "other"),
+        ("run.finished", "other"),
+    ]
     counting.run("index", "verify")
 
 

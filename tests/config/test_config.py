@@ -8,6 +8,7 @@ import pytest
 
 from osiris.config import OsirisConfig, ProfilesConfig, load_config, load_raw_config, select_profile
 from osiris.errors import ExitCode, OsirisError
+from osiris.project import open_project
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "samples" / "osiris.filesystem.yaml"
 
@@ -133,3 +134,66 @@ def test_an_unsupported_run_id_token_fails_with_the_supported_ones(tmp_path: Pat
         "ConfigError: Unsupported run_id_format token 'ksuid'. "
         "Supported: incremental, ulid, iso_ulid, uuidv4, snowflake."
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("index_dir", ".osiris"),
+        ("index_dir", "."),
+        ("index_dir", "./"),
+        ("index_dir", "/var/index"),
+        ("index_dir", "../index"),
+        ("index_dir", "a/../.."),
+        ("index_dir", ".osiris/./journal"),
+        ("index_dir", ".osiris/journal/index"),
+        ("journal_dir", ".osiris/index.new"),
+        ("journal_dir", "build"),
+        ("pipelines_dir", "build/pipelines"),
+        ("build_dir", "pipelines"),
+        ("cache_dir", "run_logs/cache"),
+        ("aiop_dir", "run_logs"),
+    ],
+)
+def test_a_directory_outside_the_project_or_not_apart_from_another_is_refused_with_its_line(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    error = refused(tmp_path, f'filesystem:\n  base_path: ""\n  {key}: "{value}"\n')
+    assert f"osiris.yaml:3:{len(key) + 5}:" in error.problem
+    assert f"filesystem.{key}" in error.problem
+    assert "default" in error.hint
+
+
+def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
+    assert "osiris.yaml:2:" in refused(tmp_path, 'filesystem:\n  index_dir: ""\n').problem
+
+
+def test_directories_beside_one_another_are_fine(tmp_path: Path) -> None:
+    config = load(
+        tmp_path, "filesystem: {index_dir: state/index, journal_dir: state/index-journal, build_dir: builds}\n"
+    )
+    assert config.filesystem.index_dir == "state/index"
+
+
+def test_a_relative_base_path_starts_at_the_file_and_one_of_the_environment_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (tmp_path / "osiris.yaml").write_text("filesystem: {base_path: data}\n")
+    assert open_project(tmp_path, {}).root == tmp_path / "data"
+    assert open_project(tmp_path, {"OSIRIS_FILESYSTEM_BASE": "data"}).root == here / "data"
+    assert open_project(tmp_path, {"OSIRIS_FILESYSTEM_BASE": "~/x"}).root == Path.home() / "x"
+
+
+def test_a_base_path_in_the_home_of_nobody_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "osiris.yaml").write_text("filesystem: {base_path: ~no-such-user-here/x}\n")
+    with pytest.raises(OsirisError, match="no such home folder") as caught:
+        open_project(tmp_path, {})
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_a_project_whose_name_no_folder_can_have_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(OsirisError, match="no project in"):
+        open_project(tmp_path / ("x" * 300), {})

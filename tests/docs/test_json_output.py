@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from osiris.cli.main import COMMANDS, cli
-from osiris.cli.verb import Verb
+from osiris.cli.verb import READING_EXITS, Verb
 
 PAGE = Path(__file__).parents[2] / "docs" / "json-output.md"
 
@@ -36,3 +36,10 @@ def test_every_verb_has_examples_that_call_it_an_exit_status_and_json() -> None:
         assert verb.examples, name
         assert all(example.startswith(f"osiris {name}") for example in verb.examples), name
         assert {"--json", "--project"} <= {option for param in verb.params for option in param.opts}, name
+
+
+def test_every_verb_that_asks_the_index_names_how_bringing_it_up_to_date_may_end() -> None:
+    asking = {"compile", "runs list", "runs show", "pipelines list", "pipelines tag", "events"}
+    asking |= {"index verify", "index rebuild"}
+    exits = {name: set(verb.exits) for name, verb in verbs() if isinstance(verb, Verb)}
+    assert all(set(READING_EXITS) <= exits[name] for name in asking)

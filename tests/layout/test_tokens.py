@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osiris.config import FilesystemConfig
+from osiris.config import FilesystemConfig, NamingConfig
 from osiris.errors import OsirisError
 from osiris.layout.paths import FilesystemContract
-from osiris.layout.tokens import TOKENS, TokenRenderer, pipeline_slug, render_run_ts, slugify_token
+from osiris.layout.tokens import LONGEST_SLUG, TOKENS, TokenRenderer, pipeline_slug, render_run_ts, slugify_token
 
 TOKEN_VALUES = {
     "pipeline_slug": "orders_etl",
@@ -31,6 +31,10 @@ TOKEN_VALUES = {
         ("a//..//b", "a-b"),
         ("Ärger & Übermut", "rger-bermut"),
         ("--x--", "x"),
+        ("_daylight", "daylight"),
+        ("_-a--b-_", "a-b"),
+        ("a__b", "a__b"),
+        ("_", ""),
     ],
 )
 def test_a_slug_keeps_letters_digits_and_two_signs(text: str, slug: str) -> None:
@@ -44,9 +48,37 @@ def test_a_slug_never_leaves_its_alphabet_and_is_its_own_slug(text: str) -> None
     assert slugify_token(slug) == slug
 
 
-def test_an_empty_slug_is_an_error() -> None:
+@pytest.mark.parametrize("name", ["日本.yaml", "_.yaml", "-_-.yml"])
+def test_an_empty_slug_is_an_error(name: str) -> None:
     with pytest.raises(OsirisError, match="gives no slug"):
-        pipeline_slug("日本.yaml")
+        pipeline_slug(name)
+
+
+def test_a_slug_that_leaves_no_room_in_file_names_is_an_error_that_names_the_limit() -> None:
+    assert pipeline_slug("a" * LONGEST_SLUG + ".yaml") == "a" * LONGEST_SLUG
+    with pytest.raises(OsirisError) as caught:
+        pipeline_slug("a" * (LONGEST_SLUG + 1) + ".yaml")
+    assert str(LONGEST_SLUG) in caught.value.hint
+
+
+SLUGS = st.text(alphabet="ab_-", min_size=1, max_size=6).map(slugify_token).filter(bool)
+
+
+@given(
+    SLUGS, SLUGS, st.sampled_from(["{pipeline_slug}/{run_id}", "{branch}_{pipeline_slug}-{user}", "x-{pipeline_slug}"])
+)
+def test_two_slugs_never_share_a_folder(one: str, other: str, template: str) -> None:
+    names = {TokenRenderer().render(template, {"pipeline_slug": slug, "run_id": "r"}) for slug in (one, other)}
+    assert len(names) == len({one, other})
+
+
+def test_a_run_folder_name_longer_than_a_file_system_takes_is_an_error() -> None:
+    naming = NamingConfig(run_dir="{pipeline_slug}_{branch}_{run_id}")
+    contract = FilesystemContract(FilesystemConfig(naming=naming))
+    fits = contract.run_paths({**TOKEN_VALUES, "pipeline_slug": "a" * LONGEST_SLUG})
+    assert len(fits.run_logs.rsplit("/", 1)[1]) <= 255
+    with pytest.raises(OsirisError, match="more than 255 bytes"):
+        contract.run_paths({**TOKEN_VALUES, "pipeline_slug": "a" * LONGEST_SLUG, "branch": "b" * 100})
 
 
 def test_the_default_templates_give_the_documented_paths() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import shutil
 import sqlite3
 import threading
@@ -19,20 +20,21 @@ from tests.histories import begin, end, make_ledger
 
 def test_the_index_may_be_deleted_at_any_time_while_runs_go_on(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
-    stop = threading.Event()
+    rounds: queue.Queue[bool] = queue.Queue()
 
-    def delete() -> None:
-        while not stop.wait(0.005):
+    def delete_once_a_round() -> None:
+        while rounds.get():
             shutil.rmtree(tmp_path / "index", ignore_errors=True)
 
-    deleter = threading.Thread(target=delete)
+    deleter = threading.Thread(target=delete_once_a_round)
     deleter.start()
     try:
         for _ in range(30):
+            rounds.put(True)
             end(ledger, begin(ledger))
             list_runs(ledger, RunFilter(), 5)
     finally:
-        stop.set()
+        rounds.put(False)
         deleter.join()
     ledger = make_ledger(tmp_path)
     records = list_runs(ledger, RunFilter(), 100)

@@ -154,9 +154,14 @@ def test_the_latest_pointer_names_the_newest_build_of_each_profile(tmp_path: Pat
     ledger = make_ledger(tmp_path)
     for profile, digit in (("dev", "a"), ("prod", "b"), ("dev", "c")):
         record_compile(ledger, make_build("orders", profile, digit), even_if_known=False)
-    pointers = {profile: latest_build(ledger, "orders", profile) for profile in ("", "dev", "prod", "none")}
-    hashes = {profile: build.manifest_hash[0] if build else None for profile, build in pointers.items()}
-    assert hashes == {"": "c", "dev": "c", "prod": "b", "none": None}
+    pointers = tmp_path / "index" / "latest"
+    found = {path.relative_to(pointers).as_posix(): path.read_text() for path in pointers.rglob("*.txt")}
+    hashes = {path: text.splitlines()[1][0] for path, text in found.items()}
+    assert hashes == {"orders.txt": "c", "dev/orders.txt": "c", "prod/orders.txt": "b"}
+    for profile in ("dev", "prod"):
+        build = latest_build(ledger, "orders", profile)
+        assert build is not None
+        assert f"{build.manifest_path}\n{build.manifest_hash}\n{profile}\n" == found[f"{profile}/orders.txt"]
 
 
 def test_a_newer_osiris_is_read_around_and_never_written_over(tmp_path: Path) -> None:
