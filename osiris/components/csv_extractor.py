@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _GLIMPSE_ROWS = 16
-_SAMPLE_ROWS = 4_096
+_SAMPLE_ROWS = 2_048
 # The smallest that takes any line: DuckDB's own 32 MB would all be parsed for the sample's sake.
 _SMALL_BUFFER = {"buffer_size": "4194304", "max_line_size": "2097152"}
 _MUCH_MEMORY = ("GiB", "TiB", "PiB")

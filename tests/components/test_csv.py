@@ -121,6 +121,10 @@ def test_blank_lines_before_the_header_are_passed_over(ctx: Context) -> None:
     assert text_rows(ctx, read(ctx, CSV, path=put(ctx, "\n\na,b\n1,2\n")).rows) == [("1", "2")]
 
 
+def test_more_blank_lines_than_anybody_writes_are_passed_over_all_the_same(ctx: Context) -> None:
+    assert text_rows(ctx, read(ctx, CSV, path=put(ctx, "\n" * 700 + "a,b\n1,2\n")).rows) == [("1", "2")]
+
+
 def test_lines_can_be_skipped(ctx: Context) -> None:
     produced = read(ctx, CSV, path=put(ctx, "report of, today, x\na,b\n1,2"), skip=1)
     assert produced.rows.columns == ["a", "b"]
