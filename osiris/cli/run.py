@@ -98,6 +98,11 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
 def command(settings: Settings, /, **given: object) -> int:
     """Compile PIPELINE if anything that counts has changed, then run it; or run a build that stands."""
     arguments = msgspec.convert(given, RunArguments)
+    with DatabaseOpening() as database:
+        return _run(settings, arguments, database)
+
+
+def _run(settings: Settings, arguments: RunArguments, database: DatabaseOpening) -> int:
     project = settings.open_project()
     output = Output(settings)
     profile = project.profile(arguments.profile)
@@ -105,16 +110,16 @@ def command(settings: Settings, /, **given: object) -> int:
     tags = checked_tags(tag.strip() for tag in arguments.tags.split(",") if tag.strip())
     if arguments.dry_run:
         return _dry_run(project, arguments, profile, output)
-    options = RunOptions(run_id_tokens=tokens, tags=tags)
+    database.limit(runtime_limits(project.config.runtime))
+    build = _build(project, arguments, profile)
+    for finding in build.warnings:
+        output.warn(f"{finding.where}: {finding.problem}")
+    if not settings.json:
+        output.note(f"build {build.manifest.manifest_short} {'is up to date' if build.reused else 'compiled'}")
     cancel = Cancellation()
-    with DatabaseOpening(runtime_limits(project.config.runtime)) as database:
-        build = _build(project, arguments, profile)
-        for finding in build.warnings:
-            output.warn(f"{finding.where}: {finding.problem}")
-        if not settings.json:
-            output.note(f"build {build.manifest.manifest_short} {'is up to date' if build.reused else 'compiled'}")
-        with _stopping(cancel), _progress(settings, build, output) as progress:
-            done = run_pipeline(project, build, options, database=database, listener=progress, cancel=cancel)
+    options = RunOptions(run_id_tokens=tokens, tags=tags)
+    with _stopping(cancel), _progress(settings, build, output) as progress:
+        done = run_pipeline(project, build, options, database=database, listener=progress, cancel=cancel)
     document = RunResultDocument(run=done.record, steps=done.steps, build_reused=build.reused)
     output.emit(document, run_lines(done.record, done.steps, output, project.root, with_error=False))
     if done.record.error is not None and not settings.json:

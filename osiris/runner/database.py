@@ -26,11 +26,16 @@ class DatabaseOpening:
     Queries on its cursors see no variables of this program.
     """
 
-    def __init__(self, limits: RuntimeLimits) -> None:
+    def __init__(self, limits: RuntimeLimits | None = None) -> None:
+        self._limits = limits or RuntimeLimits()
         pool = ThreadPoolExecutor(1, thread_name_prefix="osiris-database")
-        self._opened = pool.submit(_open, limits)
+        self._opened = pool.submit(_open)
         pool.shutdown(wait=False)
         self._used = False
+
+    def limit(self, limits: RuntimeLimits) -> None:
+        """What the instance may use; it can be said as long as nothing runs on it."""
+        self._limits = limits
 
     def __enter__(self) -> DatabaseOpening:
         return self
@@ -48,6 +53,7 @@ class DatabaseOpening:
         self._used = True
         connection = self._opened.result()
         try:
+            _limit(connection, self._limits)
             connection.execute(f"SET temp_directory = {quote_literal(str(spill_dir))}")
             yield connection
         finally:
@@ -62,23 +68,26 @@ def _close_unused(opened: Future[duckdb.DuckDBPyConnection]) -> None:
         opened.result().close()
 
 
-def _open(limits: RuntimeLimits) -> duckdb.DuckDBPyConnection:
+def _open() -> duckdb.DuckDBPyConnection:
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "python_enable_replacements": False,
-        "memory_limit": limits.memory_limit or f"{default_memory_limit_bytes() >> 20}MiB",
     }
-    if limits.threads is not None:
-        settings["threads"] = limits.threads
+    return duckdb.connect(":memory:", config=settings)
+
+
+def _limit(connection: duckdb.DuckDBPyConnection, limits: RuntimeLimits) -> None:
+    memory_limit = limits.memory_limit or f"{default_memory_limit_bytes() >> 20}MiB"
     try:
-        connection = duckdb.connect(":memory:", config=settings)
+        connection.execute(f"SET memory_limit = {quote_literal(memory_limit)}")
+        if limits.threads is not None:
+            connection.execute(f"SET threads = {limits.threads}")
     except duckdb.Error as cause:
         problem = f"DuckDB does not take the runtime limits: {cause}".splitlines()[0]
         raise OsirisError(problem, "Write memory_limit as 4GB and threads as 2.", code="config.invalid") from cause
     if limits.threads is None:
         _leave_memory_for_each_thread(connection)
-    return connection
 
 
 def _leave_memory_for_each_thread(connection: duckdb.DuckDBPyConnection) -> None:
