@@ -29,7 +29,10 @@ def rfc3339(moment: datetime) -> str:
 
 def parse_rfc3339(text: str) -> datetime:
     """The inverse of :func:`rfc3339`; raises ``ValueError`` on anything else."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text)  # a tenth of what ``strptime`` costs, which also imports the locales
+    if rfc3339(moment) != text:
+        raise ValueError(f"not a time as the journal writes it: {text!r}")
+    return moment
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -89,7 +88,7 @@ def make_temporary_beside(target: Path) -> Path:
     Those that dead processes left behind go once they are a day older than this one, by the file system's own clock: a
     process that still fills one cannot be told from a dead one on another machine or in another container.
     """
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
     temporary.mkdir()
     made_s = temporary.stat().st_mtime
     for left in target.parent.glob(".*.tmp"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from osiris.compiler.manifest import Manifest
@@ -11,6 +10,7 @@ from osiris.runner.summary import Delta, RunSummary, StepSummary
 
 CARD_LIMIT_BYTES = 300 * 1024
 _LONGEST_TEXT = 2_000
+_CONTROLS = {ord(text): " " for text in (*map(chr, range(0x20)), "\x7f", "\x85", "\u2028", "\u2029") if text != "\n"}
 
 
 def render_card(summary: RunSummary, manifest: Manifest, started: RunStarted) -> str:
@@ -126,8 +126,7 @@ def _count(value: int | None) -> str:
 
 def _text(text: str, *, keep_lines: bool = False) -> str:
     """A text that came from outside: bounded, without control characters, and unable to break out of its place."""
-    cleaned = re.sub(r"[^\S\n]+|[\x00-\x09\x0b-\x1f\x7f\u2028\u2029]+", " ", text)
-    if not keep_lines:
-        cleaned = " ".join(cleaned.split())
+    lines = text.translate(_CONTROLS).split("\n") if keep_lines else [text.translate(_CONTROLS)]
+    cleaned = "\n".join(" ".join(line.split()) for line in lines)
     cleaned = cleaned.replace("`", "'").replace("|", "\\|").replace("<", "&lt;")
     return cleaned if len(cleaned) <= _LONGEST_TEXT else cleaned[: _LONGEST_TEXT - 1] + "…"

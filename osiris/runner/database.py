@@ -26,23 +26,23 @@ class DatabaseOpening:
     Queries on its cursors see no variables of this program.
     """
 
-    def __init__(self, limits: RuntimeLimits | None = None) -> None:
-        self._limits = limits or RuntimeLimits()
-        pool = ThreadPoolExecutor(1, thread_name_prefix="osiris-database")
-        self._opened = pool.submit(_open)
-        pool.shutdown(wait=False)
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="osiris-database")
+        self._opened = self._thread.submit(_open)
+        self._limited: Future[None] | None = None
         self._used = False
 
     def limit(self, limits: RuntimeLimits) -> None:
-        """What the instance may use; it can be said as long as nothing runs on it."""
-        self._limits = limits
+        """What the instance may use, set as soon as it is open. Said once, before anything runs on it."""
+        self._limited = self._thread.submit(_limit_opened, self._opened, limits)
 
     def __enter__(self) -> DatabaseOpening:
         return self
 
     def __exit__(self, *_: object) -> None:
         if not self._used:
-            self._opened.add_done_callback(_close_unused)
+            self._thread.submit(_close_opened, self._opened)
+        self._thread.shutdown(wait=False)
 
     @contextlib.contextmanager
     def spilling_into(self, spill_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -53,7 +53,10 @@ class DatabaseOpening:
         self._used = True
         connection = self._opened.result()
         try:
-            _limit(connection, self._limits)
+            if self._limited is None:
+                _limit(connection, RuntimeLimits())
+            else:
+                self._limited.result()
             connection.execute(f"SET temp_directory = {quote_literal(str(spill_dir))}")
             yield connection
         finally:
@@ -63,7 +66,11 @@ class DatabaseOpening:
                 threading.Thread(target=connection.close, name="osiris-database").start()
 
 
-def _close_unused(opened: Future[duckdb.DuckDBPyConnection]) -> None:
+def _limit_opened(opened: Future[duckdb.DuckDBPyConnection], limits: RuntimeLimits) -> None:
+    _limit(opened.result(), limits)
+
+
+def _close_opened(opened: Future[duckdb.DuckDBPyConnection]) -> None:
     if opened.exception() is None:
         opened.result().close()
 

@@ -131,6 +131,8 @@ def run(
         component = find_component(step.component)
         assert component is not None
         configs[step.id] = msgspec.convert(step.config, component.config_type)
+    database = DatabaseOpening()
+    database.limit(limits or RuntimeLimits(threads=2))
     return execute(
         manifest,
         configs=configs,
@@ -138,7 +140,7 @@ def run(
         work_dir=root / ".osiris" / "cache" / run_id,
         artifacts_dir=root / "artifacts",
         run_id=run_id,
-        database=DatabaseOpening(limits or RuntimeLimits(threads=2)),
+        database=database,
         listener=listener or Diary(),
         cancel=cancel or Cancellation(),
         connections=connections,
