@@ -24,7 +24,7 @@ class SystemClock:
 
 def rfc3339(moment: datetime) -> str:
     """``2026-11-21T00:40:01.123456Z``: always UTC, always six decimals, so that texts sort as times do."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_rfc3339(text: str) -> datetime:

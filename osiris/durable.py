@@ -1,6 +1,7 @@
-"""The only place that syncs, replaces or removes what must survive a crash.
+"""The only place that writes, syncs, replaces or removes what must survive a crash.
 
-Every function raises the plain ``OSError``; callers say in an ``OsirisError`` what that means for the user.
+Every function raises the plain ``OSError``; callers say in an ``OsirisError`` what that means for the user. The disk is
+reached through ``os`` alone, so that a test can put a disk in its place that fails at the Nth call.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ else:
 _LEFT_BEHIND_S = 24 * 3600
 
 
-def sync_directory(path: Path) -> None:
+def sync_directory(path: Path | str) -> None:
     """Return once the names in the directory ``path`` survive a power cut."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -39,12 +40,38 @@ def sync_directory(path: Path) -> None:
 
 def make_directory(path: Path) -> None:
     """Create ``path`` and its missing parents, each synced into its parent; an existing directory is left alone."""
-    if path.is_dir():
+    if os.path.isdir(path):
         return
     make_directory(path.parent)
     with contextlib.suppress(FileExistsError):
-        path.mkdir()
-        sync_directory(path.parent)
+        os.mkdir(path)
+        try:
+            sync_directory(path.parent)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.rmdir(path)  # a name that may not survive must not be taken for one that does
+            raise
+
+
+def open_for_writing(path: Path | str) -> int:
+    """A descriptor of the file at ``path``, which is created where it is missing. Nothing of it is cut."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def write_at(fd: int, content: bytes, offset: int) -> int:
+    """One write of ``content`` at ``offset``; returns how many bytes of it the disk took."""
+    return os.pwrite(fd, content, offset)
+
+
+def cut(fd: int, size: int) -> None:
+    """Make the file ``size`` bytes long."""
+    os.ftruncate(fd, size)
+
+
+def remove_file(path: Path | str) -> None:
+    """Remove a file; one that is not there is fine."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def write_all(fd: int, content: bytes) -> None:
@@ -74,9 +101,9 @@ def replace_file(path: Path, content: bytes, *, sync: bool, temporary: Path | No
     temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write_file(temporary, content, sync=sync)
-        temporary.replace(path)
+        os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        remove_file(temporary)
         raise
     if sync:
         sync_directory(path.parent)
@@ -89,7 +116,7 @@ def make_temporary_beside(target: Path) -> Path:
     process that still fills one cannot be told from a dead one on another machine or in another container.
     """
     temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
-    temporary.mkdir()
+    os.mkdir(temporary)
     made_s = temporary.stat().st_mtime
     for left in target.parent.glob(".*.tmp"):
         with contextlib.suppress(FileNotFoundError):
@@ -100,7 +127,7 @@ def make_temporary_beside(target: Path) -> Path:
 
 def move_into_place(temporary: Path, target: Path) -> None:
     """Rename a finished file or directory to ``target`` and sync the name; the content must have been synced before."""
-    temporary.replace(target)
+    os.replace(temporary, target)
     sync_directory(target.parent)
 
 
@@ -118,7 +145,7 @@ def remove_tree(path: Path) -> None:
     while True:
         try:
             if path.is_symlink() or path.is_file():
-                path.unlink()
+                os.unlink(path)
             elif path.is_dir():
                 shutil.rmtree(path)
         except FileNotFoundError:

@@ -24,9 +24,16 @@ _HEADER = re.compile(
     rb'\{"seq":([1-9][0-9]{0,18}),"id":"([0-7][0-9A-HJKMNP-TV-Z]{25})",'
     rb'"at":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)","prev":"([0-9a-f]{64})","event":(?=\{)'
 )
+_ID_AND_TIME = re.compile(
+    rb'([0-7][0-9A-HJKMNP-TV-Z]{25})","at":"'
+    rb'([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)","prev":"'
+)
 _SEAL = b',"hash":"'
 _END = b'"}\n'
 _SEAL_BYTES = len(_SEAL) + 64 + len(_END)
+_FRAME_BYTES = len('{"seq":,"id":"","at":"","prev":"","event":') + 19 + 26 + 27 + 64 + _SEAL_BYTES
+MAX_EVENT_BYTES = MAX_ENTRY_BYTES - _FRAME_BYTES
+"""What an encoded event may have, so that its line stays in bounds with a ``seq`` of any length."""
 
 
 class Entry(NamedTuple):
@@ -70,17 +77,31 @@ def open_entry(line: bytes, seq: int, prev: str) -> Entry:
 
     Raises :class:`Damage` with what differs.
     """
-    header, found_hash = _checked_header(line)
-    if int(header[1]) != seq:
-        raise Damage(f"expected entry {seq}, found entry {int(header[1])}")
-    found_prev = header[4].decode()
-    if found_prev != prev:
-        raise Damage(f"entry {seq} follows hash {found_prev[:12]}…, but the entry before it has {prev[:12]}…")
+    # All that is known of a good line is compared at its place; only what fails here is looked at part by part.
+    head = b'{"seq":%d,"id":"' % seq
+    if line.startswith(head) and (match := _ID_AND_TIME.match(line, len(head))):
+        link = b'%b","event":' % prev.encode()
+        start = match.end() + len(link)
+        if line.startswith(link, match.end()) and line[start : start + 1] == b"{":
+            digest = sha256(line[:-_SEAL_BYTES]).hexdigest()
+            if line[-_SEAL_BYTES:] == b"%b%b%b" % (_SEAL, digest.encode(), _END):
+                try:
+                    event = decode_event(line[start:-_SEAL_BYTES])
+                except (msgspec.MsgspecError, UnicodeDecodeError) as cause:
+                    raise Damage(f"entry {seq} holds no event: {cause}") from cause
+                return Entry(seq, match[1].decode(), match[2].decode(), prev, digest, event)
+    raise _difference(line, seq, prev)
+
+
+def _difference(line: bytes, seq: int, prev: str) -> Damage:
+    """In what ``line`` is not entry ``seq`` behind ``prev``."""
     try:
-        event = decode_event(line[header.end() : -_SEAL_BYTES])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as cause:
-        raise Damage(f"entry {seq} holds no event: {cause}") from cause
-    return Entry(seq, header[2].decode(), header[3].decode(), found_prev, found_hash, event)
+        header, _ = _checked_header(line)
+    except Damage as damage:
+        return damage
+    if int(header[1]) != seq:
+        return Damage(f"expected entry {seq}, found entry {int(header[1])}")
+    return Damage(f"entry {seq} follows hash {header[4].decode()[:12]}…, but the entry before it has {prev[:12]}…")
 
 
 def _checked_header(line: bytes) -> tuple[re.Match[bytes], str]:

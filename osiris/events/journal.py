@@ -1,17 +1,12 @@
 """The journal: all entries of a project in order, appended under one lock and never changed.
 
-``append`` returns once the event survives a power cut: one write and one ``fdatasync``, on the same descriptor. A sync
-that failed is never tried again, for the kernel may have dropped the pages and would report success the second time;
-the segment is cut back to its last good end instead (Rebello et al., "Can Applications Recover from fsync Failures?",
-USENIX ATC 2020).
+``append`` returns once the event survives a power cut: one write and one ``fdatasync``, on the same descriptor.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -20,110 +15,41 @@ from osiris.canonical import sha256_hex
 from osiris.clock import Clock, next_ulid, rfc3339
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.catalog import Event, encode_event
-from osiris.events.entry import MAX_ENTRY_BYTES, Entry, seal
+from osiris.events.entry import MAX_ENTRY_BYTES, MAX_EVENT_BYTES, Entry, seal
+from osiris.events.fence import Fence, FenceNote
+from osiris.events.group_commit import GroupCommit
+from osiris.events.reader import JournalReader
 from osiris.events.recovery import JournalRecovered
-from osiris.events.segment import (
-    START,
-    CorruptSegment,
-    Position,
-    TornTail,
-    holds,
-    list_segments,
-    read_segment,
-    rolls_over,
-    segment_name,
-)
-from osiris.locks import HeldLock, acquire, quiet
+from osiris.events.segment import START, Position, TornTail, list_segments, rolls_over, segment_name
+from osiris.events.segment_writer import SegmentWriter, UndoFailed
+from osiris.locks import LockFile, quiet
 
 LOCK_NAME = "LOCK"
 TORN_DIRECTORY = "torn"
 
-
-class JournalReader:
-    """Iterates the entries behind ``after``; once it is exhausted, ``position`` and ``torn`` say how the journal ends.
-
-    Takes no lock and writes nothing. Raises an exit-5 :class:`OsirisError` on corruption, naming file and byte.
-    ``verified`` says that this process has itself read or written what ends at ``after``, so only what follows it is
-    looked at.
-    """
-
-    def __init__(self, directory: Path, after: Position = START, *, verified: bool = False) -> None:
-        self._directory = directory
-        self._verified = verified
-        self.position = after
-        self.torn: TornTail | None = None
-
-    def __iter__(self) -> Iterator[Entry]:
-        try:
-            if not self._verified:
-                self._check_start()
-            yield from self._segments()
-            while not self._verified and (stray := self._stray_segment()):
-                # Entries and a roll-over may have come since the last segment was read: only what stays is a gap.
-                before = self.position
-                yield from self._segments()
-                if self.position == before:
-                    raise CorruptSegment(stray, 0, f"the entries before it end at {before.seq}: a segment is missing")
-        except OSError as cause:
-            raise disk_error("read the journal in", self._directory, cause) from cause
-        except CorruptSegment as cause:
-            line = _line_number(cause.path, cause.offset)
-            raise corruption(f"{cause.path}: line {line} (byte {cause.offset}): {cause.reason}", cause.path) from cause
-
-    def drain(self) -> JournalReader:
-        """Read to the end for the sake of ``position`` and ``torn`` alone."""
-        for _ in self:
-            pass
-        return self
-
-    def _segments(self) -> Iterator[Entry]:
-        path = self._path()
-        while path.exists():
-            yield from self._one_segment(path)
-            following = self._directory / segment_name(self.position.seq + 1)
-            if following == path or not following.exists():
-                break
-            if self.torn:
-                raise CorruptSegment(path, self.torn.offset, f"{self.torn.reason}, and another segment follows")
-            self.position = self.position._replace(segment=self.position.seq + 1, offset=0)
-            path = following
-
-    def _one_segment(self, path: Path) -> Iterator[Entry]:
-        for item in read_segment(path, self.position):
-            if isinstance(item, TornTail):
-                self.torn = item
-                return
-            entry, self.position = item
-            yield entry
-
-    def _check_start(self) -> None:
-        if self.position.offset and not holds(self._path(), self.position):
-            raise corruption(
-                f"{self._path()}: entry {self.position.seq}, which the index has seen, does not end at byte "
-                f"{self.position.offset} any more: the journal was rolled back or changed, or the index is not its own",
-                self._path(),
-            )
-
-    def _stray_segment(self) -> Path | None:
-        """A segment that begins behind the last entry's successor."""
-        for first_seq in list_segments(self._directory):
-            if first_seq > self.position.segment and first_seq != self.position.seq + 1:
-                return self._directory / segment_name(first_seq)
-        return None
-
-    def _path(self) -> Path:
-        return self._directory / segment_name(self.position.segment)
+Sealed = tuple[Event, bytes]
+"""An event and its JSON, which has been found fit for an entry."""
 
 
 class Journal:
-    """The journal in one directory. Any number of processes may read; appending takes the lock."""
+    """The journal in one directory. Any number of processes and threads may read and append."""
 
     def __init__(self, directory: Path, *, clock: Clock, segment_bytes: int, lock_timeout_s: float) -> None:
         self.directory = directory
+        self.fence = Fence(directory)
+        self._name = str(directory)
         self._clock = clock
         self._segment_bytes = segment_bytes
         self._lock_timeout_s = lock_timeout_s
+        self._lock = LockFile(directory / LOCK_NAME, guard=directory)
+        self._writer = SegmentWriter(self._name)
+        self._group = GroupCommit(self._append_batch)
         self._known = START
+
+    @property
+    def known(self) -> Position:
+        """The end of what this process has appended itself; that is on the disk, with all that stands before it."""
+        return self._known
 
     def read(self, after: Position = START) -> JournalReader:
         """Entries behind ``after``, in order."""
@@ -133,39 +59,57 @@ class Journal:
         """Whether anything was ever written to it."""
         return bool(list_segments(self.directory))
 
-    def lock(self) -> HeldLock:
+    @contextmanager
+    def lock(self) -> Iterator[None]:
         """The writers' lock; exit 6 past the deadline. Hold it for one append, never for the length of a run."""
         try:
             durable.make_directory(self.directory)
         except OSError as cause:
             raise disk_error("create", self.directory, cause) from cause
-        return acquire(self.directory / LOCK_NAME, timeout_s=self._lock_timeout_s, purpose="writing to the journal")
+        self._lock.take(timeout_s=self._lock_timeout_s, purpose="writing to the journal")
+        try:
+            self.fence.refuse()
+            yield
+        finally:
+            self._lock.release()
 
-    def quiet(self) -> AbstractContextManager[None]:
-        """Keep writers out for a moment, without writing a byte."""
-        return quiet(self.directory / LOCK_NAME, timeout_s=self._lock_timeout_s, purpose="looking at the journal's end")
+    def quiet(self, timeout_s: float | None = None) -> AbstractContextManager[None]:
+        """Keep writers out for a moment, without writing a byte; exit 6 past the deadline."""
+        deadline_s = self._lock_timeout_s if timeout_s is None else timeout_s
+        return quiet(self.directory / LOCK_NAME, timeout_s=deadline_s, purpose="looking at the journal's end")
 
     def append(self, event: Event) -> Entry:
-        """Append one event by itself: lock, look at the tail, write, sync, release."""
-        with self.lock():
-            tail = self.read(self._known).drain()
-            return self.append_locked([event], tail)[-1]
+        """Append one event by itself: lock, look at the tail, write, sync, release.
+
+        Threads that do so at the same time share one write and one sync. Raises exit 6 past the lock's deadline, 5 on
+        corruption, and 7 where the disk fails; its words say whether it was recorded.
+        """
+        return self._group.submit((event, _encoded(event)))
 
     def append_locked(self, events: Sequence[Event], tail: JournalReader) -> list[Entry]:
         """Append ``events`` in one write and one sync. The caller holds the lock and has drained ``tail`` under it.
 
-        Returns their entries; a torn tail is cut first, and its ``journal.recovered`` comes before them. Raises exit 7
-        when the disk fails; then none of them was recorded.
+        Returns their entries; a torn tail is cut first, and its ``journal.recovered`` comes before them.
         """
+        return self._append([(event, _encoded(event)) for event in events], tail)
+
+    def _append_batch(self, batch: Sequence[Sealed]) -> Sequence[Entry]:
+        with self.lock():
+            return self._append(batch, self.read(self._known).drain())
+
+    def _append(self, events: Sequence[Sealed], tail: JournalReader) -> list[Entry]:
         moment = self._clock.now()
-        recovered = self._keep(tail.torn, rfc3339(moment)) if tail.torn else []
-        entries, lines = self._seal([*recovered, *events], tail.position, moment)
-        position = self._write(b"".join(lines), entries[-1], tail.position, over_torn_tail=tail.torn is not None)
-        self._known = position
-        tail.position, tail.torn = position, None
+        after, torn = tail.position, tail.torn
+        recovered: list[Sealed] = []
+        if torn:
+            event = self._keep(torn, rfc3339(moment))
+            recovered = [(event, _encoded(event))]
+        entries, lines = _seal([*recovered, *events], after, moment)
+        self._known = self._write(lines, entries[-1], after, moment, over_torn_tail=torn is not None)
+        tail.wrote(self._known)
         return entries[len(recovered) :]
 
-    def _keep(self, torn: TornTail, recovered_at: str) -> list[JournalRecovered]:
+    def _keep(self, torn: TornTail, recovered_at: str) -> JournalRecovered:
         """Keep a copy of a torn tail and say so in an event; the entries are then written over the tail itself.
 
         So the tail goes in the same step in which the event comes, and a crash in between leaves a torn tail again.
@@ -180,94 +124,79 @@ class Journal:
             durable.replace_file(kept, content, sync=True)
         except OSError as cause:
             raise disk_error("keep the torn tail of", torn.path, cause) from cause
-        return [
-            JournalRecovered(
-                segment=torn.path.name,
-                offset=torn.offset,
-                bytes_cut=len(content),
-                kept_as=f"{TORN_DIRECTORY}/{kept.name}",
-                sha256=digest,
-                recovered_at=recovered_at,
-            )
-        ]
+        return JournalRecovered(
+            segment=torn.path.name,
+            offset=torn.offset,
+            bytes_cut=len(content),
+            kept_as=f"{TORN_DIRECTORY}/{kept.name}",
+            sha256=digest,
+            recovered_at=recovered_at,
+        )
 
-    def _seal(self, events: Sequence[Event], after: Position, moment: datetime) -> tuple[list[Entry], list[bytes]]:
-        at = rfc3339(moment)
-        seq, ulid, prev = after.seq, after.id, after.hash
-        entries: list[Entry] = []
-        lines: list[bytes] = []
-        for event in events:
-            seq, ulid = seq + 1, next_ulid(moment, after=ulid)
-            line, digest = seal(seq, ulid, at, prev, _encoded(event))
-            if len(line) > MAX_ENTRY_BYTES:
-                raise OsirisError(
-                    f"an event of {len(line):,} bytes is larger than the {MAX_ENTRY_BYTES:,} that an entry may have",
-                    "Shorten the texts that it carries; nothing was recorded.",
-                    code="journal.entry_too_large",
-                )
-            entries.append(Entry(seq, ulid, at, prev, digest, event))
-            lines.append(line)
-            prev = digest
-        return entries, lines
-
-    def _write(self, lines: bytes, last: Entry, after: Position, *, over_torn_tail: bool) -> Position:
+    def _write(self, lines: bytes, last: Entry, after: Position, moment: datetime, *, over_torn_tail: bool) -> Position:
         """Write and sync ``lines`` behind ``after``, in a new segment where the last one is full.
 
         A torn tail is written over where it stands: left behind in a full segment, it would be corruption.
         """
-        if not over_torn_tail and rolls_over(after, len(lines), self._segment_bytes):
-            after = after._replace(segment=after.seq + 1, offset=0)
-        path = self.directory / segment_name(after.segment)
+        segment, offset = after.segment, after.offset
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                if after.offset == 0:
-                    durable.sync_directory(self.directory)
-                _write_or_cut(fd, lines, after.offset)
-            finally:
-                os.close(fd)
+            if not over_torn_tail and rolls_over(after, len(lines), self._segment_bytes):
+                # Its last writer may have been killed before its sync, and no later one will reach the old segment.
+                durable.sync_path(self.directory / segment_name(segment))
+                segment, offset = after.seq + 1, 0
+            self._writer.write(f"{self._name}/{segment_name(segment)}", lines, offset)
+        except UndoFailed as failed:
+            raise self._fenced_off(segment, offset, moment, failed) from failed
         except OSError as cause:
-            raise disk_error("append to the journal", path, cause) from cause
-        return Position(last.seq, last.hash, last.id, after.segment, after.offset + len(lines))
+            error = disk_error("append to the journal", self.directory / segment_name(segment), cause)
+            error.problem += "; nothing was recorded"
+            raise error from cause
+        return Position(last.seq, last.hash, last.id, segment, offset + len(lines))
+
+    def _fenced_off(self, segment: int, offset: int, moment: datetime, failed: UndoFailed) -> OsirisError:
+        """Put up the fence; the error that says what is known."""
+        name = segment_name(segment)
+        problem = f"{failed.__cause__}; then, cutting it off: {failed.undo}"
+        self.fence.raise_up(FenceNote(at=rfc3339(moment), segment=name, offset=offset, problem=problem))
+        return OsirisError(
+            f"could not append to the journal {self.directory / name} ({failed.__cause__}), and could not take it back "
+            f"({failed.undo}): it is unknown whether it was recorded, and nothing more is written behind it",
+            "Check the disk, then run `osiris index repair`; it says what the journal holds.",
+            code="journal.outcome_unknown",
+            exit_code=ExitCode.DISK,
+            path=str(self.directory / name),
+        )
 
 
-def corruption(problem: str, path: Path) -> OsirisError:
-    """Exit 5. Nothing is ever repaired by guessing."""
-    return OsirisError(
-        problem,
-        "Restore the journal from a backup, or keep it as evidence and ask; nothing was changed.",
-        code="journal.corrupt",
-        exit_code=ExitCode.CORRUPT,
-        path=str(path),
-    )
+def _seal(events: Sequence[Sealed], after: Position, moment: datetime) -> tuple[list[Entry], bytes]:
+    at = rfc3339(moment)
+    seq, ulid, prev = after.seq, after.id, after.hash
+    entries: list[Entry] = []
+    lines: list[bytes] = []
+    for event, encoded in events:
+        seq, ulid = seq + 1, next_ulid(moment, after=ulid)
+        line, digest = seal(seq, ulid, at, prev, encoded)
+        entries.append(Entry(seq, ulid, at, prev, digest, event))
+        lines.append(line)
+        prev = digest
+    return entries, b"".join(lines)
 
 
 def _encoded(event: Event) -> bytes:
+    """The event's JSON; an error where it cannot stand in an entry, before anything is locked or written."""
     try:
-        return encode_event(event)
+        encoded = encode_event(event)
     except UnicodeEncodeError as cause:
         raise OsirisError(
             f"a text in {type(event).__name__} cannot be written as UTF-8: {cause.reason}",
             "Remove the lone surrogate from that text; nothing was recorded.",
             code="journal.not_utf8",
         ) from cause
-
-
-def _write_or_cut(fd: int, lines: bytes, offset: int) -> None:
-    """One write and one sync; on failure the file is cut back to ``offset``, and then nothing was recorded."""
-    try:
-        written = os.pwrite(fd, lines, offset)
-        if written < len(lines):
-            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({written} of {len(lines)} bytes were written)")
-        if os.fstat(fd).st_size > offset + len(lines):
-            os.ftruncate(fd, offset + len(lines))  # what is left of a torn tail
-        durable.sync_file(fd)
-    except OSError:
-        os.ftruncate(fd, offset)
-        durable.sync_file(fd)
-        raise
-
-
-def _line_number(path: Path, offset: int) -> int:
-    with path.open("rb") as file:
-        return file.read(offset).count(b"\n") + 1
+    if len(encoded) > MAX_EVENT_BYTES:
+        raise OsirisError(
+            f"an event of {len(encoded):,} bytes is too large: with its frame, an entry has at most "
+            f"{MAX_ENTRY_BYTES:,}",
+            "Shorten the texts that it carries; nothing was recorded.",
+            code="journal.entry_too_large",
+        )
+    return encoded

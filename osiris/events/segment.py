@@ -6,21 +6,13 @@ A segment is named by the sequence number of its first entry, so the next one's 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from osiris.events.entry import (
-    FIRST_PREV,
-    MAX_ENTRY_BYTES,
-    Damage,
-    Entry,
-    open_entry,
-    sealed_hash,
-)
+from osiris.events.entry import FIRST_PREV, MAX_ENTRY_BYTES, sealed_hash
 
 _NAME = re.compile(r"([0-9]{20})\.ndjson")
-_LONGEST_LINE_BYTES = MAX_ENTRY_BYTES + 1
+LONGEST_LINE_BYTES = MAX_ENTRY_BYTES + 1
 _USUAL_LINE_BYTES = 4096
 
 
@@ -82,7 +74,7 @@ def holds(path: Path, position: Position) -> bool:
         return True
     try:
         with path.open("rb") as file:
-            for reach_bytes in (_USUAL_LINE_BYTES, _LONGEST_LINE_BYTES):
+            for reach_bytes in (_USUAL_LINE_BYTES, LONGEST_LINE_BYTES):
                 start = max(0, position.offset - reach_bytes)
                 file.seek(start)
                 content = file.read(position.offset - start)
@@ -96,40 +88,12 @@ def holds(path: Path, position: Position) -> bool:
     return False
 
 
-def read_segment(path: Path, after: Position) -> Iterator[tuple[Entry, Position] | TornTail]:
-    """Entries of ``path`` behind ``after``, in order, each with the position behind it.
-
-    A torn tail comes last, if there is one. Raises :class:`CorruptSegment` where a good entry stands behind a bad one.
-    Takes no lock, so a line that looks bad may be one that a writer was in the middle of: a verdict counts only if the
-    line is still the same after it.
-    """
-    if path.stat().st_size == after.offset:
-        return  # the segment has not grown: the usual case of whoever looks at the tail before it writes
-    with path.open("rb") as file:
-        file.seek(after.offset)
-        position = after
-        while line := file.readline(_LONGEST_LINE_BYTES):
-            try:
-                entry = open_entry(line, position.seq + 1, position.hash)
-            except Damage as damage:
-                verdict = _judge(path, position.offset, str(damage))
-                file.seek(position.offset)
-                if file.readline(_LONGEST_LINE_BYTES) != line:
-                    file.seek(position.offset)
-                    continue
-                if isinstance(verdict, CorruptSegment):
-                    raise verdict from damage
-                yield verdict
-                return
-            position = Position(entry.seq, entry.hash, entry.id, after.segment, position.offset + len(line))
-            yield entry, position
-
-
-def _judge(path: Path, offset: int, reason: str) -> TornTail | CorruptSegment:
+def judge(path: Path, offset: int, reason: str) -> TornTail | CorruptSegment:
+    """Whether the bytes from ``offset`` on, which begin with a bad line, are a torn tail or a bad middle."""
     with path.open("rb") as file:
         file.seek(offset)
         size = 0
-        while line := file.readline(_LONGEST_LINE_BYTES):
+        while line := file.readline(LONGEST_LINE_BYTES):
             # The damaged line itself may be a whole entry that stands in the wrong place: that is no torn write either.
             if sealed_hash(line):
                 return CorruptSegment(path, offset, reason)

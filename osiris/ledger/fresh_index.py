@@ -14,7 +14,8 @@ from pathlib import Path
 
 from osiris import durable
 from osiris.errors import OsirisError
-from osiris.events.journal import Journal, JournalReader
+from osiris.events.journal import Journal
+from osiris.events.reader import JournalReader
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import Fold
 from osiris.projections.base import Append, Change, Prepend, Revise, SetCounter, Write

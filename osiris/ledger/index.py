@@ -8,7 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from osiris.events.journal import Journal, corruption
+from osiris.events.journal import Journal
+from osiris.events.reader import corruption
 from osiris.events.segment import START, Position
 from osiris.ledger import checkpoint
 from osiris.ledger.ledger import Ledger

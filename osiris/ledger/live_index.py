@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from osiris.errors import ExitCode, OsirisError, disk_error
-from osiris.events.journal import Journal, JournalReader
+from osiris.events.journal import Journal
+from osiris.events.reader import JournalReader
 from osiris.events.segment import Position
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import Fold, load_fold

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from osiris import durable
 from osiris.errors import ExitCode, OsirisError
-from osiris.events import journal as journal_module
+from osiris.events import reader as reader_module
 from osiris.events import segment
 from osiris.events.journal import Journal
 from osiris.events.recovery import JournalRecovered
@@ -242,13 +242,13 @@ def test_a_line_that_a_writer_completes_while_it_is_judged_is_no_damage(
         journal.append(fact(text))
     whole = the_segment(tmp_path).read_bytes()
     the_segment(tmp_path).write_bytes(whole[:-300])
-    judge = segment._judge
+    judge = segment.judge
 
     def judge_meanwhile(path: Path, offset: int, reason: str) -> object:
         the_segment(tmp_path).write_bytes(whole)
         return judge(path, offset, reason)
 
-    monkeypatch.setattr(segment, "_judge", judge_meanwhile)
+    monkeypatch.setattr(reader_module, "judge", judge_meanwhile)
     assert texts(make_journal(tmp_path)) == ["a", "b", "c"]
 
 
@@ -262,7 +262,7 @@ def test_a_roll_over_while_the_segments_are_listed_is_no_gap(tmp_path: Path, mon
             journal.append(fact(text))
         return segment.list_segments(directory)
 
-    monkeypatch.setattr(journal_module, "list_segments", list_after_more_came)
+    monkeypatch.setattr(reader_module, "list_segments", list_after_more_came)
     assert texts(make_journal(tmp_path)) == list("0123456")
 
 
