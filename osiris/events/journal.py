@@ -20,7 +20,7 @@ from osiris.events.fence import Fence, FenceNote
 from osiris.events.group_commit import GroupCommit
 from osiris.events.reader import JournalReader
 from osiris.events.recovery import JournalRecovered
-from osiris.events.segment import START, Position, TornTail, list_segments, rolls_over, segment_name
+from osiris.events.segment import START, Extent, Position, TornTail, list_segments, rolls_over, segment_name
 from osiris.events.segment_writer import SegmentWriter, UndoFailed
 from osiris.locks import LockFile, quiet
 
@@ -51,9 +51,23 @@ class Journal:
         """The end of what this process has appended itself; that is on the disk, with all that stands before it."""
         return self._known
 
-    def read(self, after: Position = START) -> JournalReader:
-        """Entries behind ``after``, in order."""
-        return JournalReader(self.directory, after, verified=after == self._known != START)
+    def read(self, after: Position = START, until: Extent | None = None) -> JournalReader:
+        """Entries behind ``after``, in order, and none behind ``until``."""
+        return JournalReader(self.directory, after, verified=after == self._known != START, until=until)
+
+    def settled(self, timeout_s: float | None = None) -> Extent:
+        """How far the journal reaches that nobody will take back any more, and that has reached the disk.
+
+        It waits for an append that is going on, since that may yet fail; exit 6 past the deadline. The last writer may
+        have been killed before its sync, so that is done here.
+        """
+        with self.quiet(timeout_s):
+            extent = self._extent()
+        return self._synced(extent)
+
+    def settled_locked(self) -> Extent:
+        """:meth:`settled` for who holds the lock."""
+        return self._synced(self._extent())
 
     def exists(self) -> bool:
         """Whether anything was ever written to it."""
@@ -92,6 +106,20 @@ class Journal:
         Returns their entries; a torn tail is cut first, and its ``journal.recovered`` comes before them.
         """
         return self._append([(event, _encoded(event)) for event in events], tail)
+
+    def _extent(self) -> Extent:
+        segment = max(list_segments(self.directory), default=START.segment)
+        path = self.directory / segment_name(segment)
+        return Extent(segment, path.stat().st_size if path.exists() else 0)
+
+    def _synced(self, extent: Extent) -> Extent:
+        if extent.size and extent != (self._known.segment, self._known.offset):
+            path = self.directory / segment_name(extent.segment)
+            try:
+                durable.sync_path(path)
+            except OSError as cause:
+                raise disk_error("sync", path, cause) from cause
+        return extent
 
     def _append_batch(self, batch: Sequence[Sealed]) -> Sequence[Entry]:
         with self.lock():

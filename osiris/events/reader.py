@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from osiris.events.segment import (
     LONGEST_LINE_BYTES,
     START,
     CorruptSegment,
+    Extent,
     Position,
     TornTail,
     holds,
@@ -27,12 +29,16 @@ class JournalReader:
     """Iterates the entries behind ``after``; once it is exhausted, ``position`` and ``torn`` say how the journal ends.
 
     Raises an exit-5 :class:`OsirisError` on corruption, naming file and byte. ``verified`` says that this process has
-    itself read or written what ends at ``after``, so only what follows it is looked at.
+    itself read or written what ends at ``after``, so only what follows it is looked at. Nothing behind ``until`` is
+    read, as if the journal ended there.
     """
 
-    def __init__(self, directory: Path, after: Position = START, *, verified: bool = False) -> None:
+    def __init__(
+        self, directory: Path, after: Position = START, *, verified: bool = False, until: Extent | None = None
+    ) -> None:
         self._directory = directory
         self._verified = verified
+        self._until = until
         self._seq, self._hash, self._id, self._segment, self._offset = after
         self.torn: TornTail | None = None
 
@@ -71,16 +77,18 @@ class JournalReader:
 
     def _segments(self) -> Iterator[Entry]:
         self.torn = None
+        if self._until and self._until <= (self._segment, self._offset):
+            return
         path = self._path(self._segment)
         while True:
-            size = _size(path)
+            size = self._size(path)
             if size < self._offset:
                 reason = f"entry {self._seq} ended at byte {self._offset}, and the segment has {size} bytes now"
                 raise CorruptSegment(Path(path), size, reason)
             if size > self._offset:
                 yield from self._entries(path)
             following = self._path(self._seq + 1)
-            if following == path or not os.access(following, os.F_OK):
+            if following == path or self._ends_here() or not os.access(following, os.F_OK):
                 return
             if self.torn:
                 raise CorruptSegment(Path(path), self.torn.offset, f"{self.torn.reason}, and another segment follows")
@@ -89,12 +97,15 @@ class JournalReader:
 
     def _entries(self, path: str) -> Iterator[Entry]:
         """The entries of one segment from where the reader is; at its end a torn tail, if there is one."""
+        limit = self._until.size if self._ends_here() and self._until else sys.maxsize
         while not self.torn:
             seq, prev, offset = self._seq, self._hash, self._offset
             with open(path, "rb", buffering=_BUFFER_BYTES) as file:
                 file.seek(offset)
                 readline = file.readline
                 while line := readline(LONGEST_LINE_BYTES):
+                    if offset + len(line) > limit:
+                        return
                     try:
                         entry = open_entry(line, seq + 1, prev)
                     except Damage as damage:
@@ -117,10 +128,20 @@ class JournalReader:
 
     def _stray_segment(self) -> Path | None:
         """A segment that begins behind the last entry's successor."""
-        for first_seq in list_segments(self._directory):
+        for first_seq in [] if self._ends_here() else list_segments(self._directory):
             if first_seq > self._segment and first_seq != self._seq + 1:
                 return self._directory / segment_name(first_seq)
         return None
+
+    def _ends_here(self) -> bool:
+        return self._until is not None and self._until.segment == self._segment
+
+    def _size(self, path: str) -> int:
+        try:
+            size = os.stat(path).st_size
+        except FileNotFoundError:
+            return 0
+        return min(size, self._until.size) if self._until and self._ends_here() else size
 
     def _path(self, first_seq: int) -> str:
         return f"{self._directory}/{segment_name(first_seq)}"
@@ -147,13 +168,6 @@ def _verdict(fd: int, path: Path, offset: int, line: bytes, damage: Damage) -> T
     if isinstance(verdict, CorruptSegment):
         raise verdict from damage
     return verdict
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _line_number(path: Path, offset: int) -> int:

@@ -29,6 +29,13 @@ class Position(NamedTuple):
     offset: int
 
 
+class Extent(NamedTuple):
+    """How far the journal may be read: to byte ``size`` of the segment that begins with entry ``segment``."""
+
+    segment: int
+    size: int
+
+
 START = Position(0, FIRST_PREV, "", 1, 0)
 
 

@@ -65,14 +65,18 @@ def scratch() -> sqlite3.Connection:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open an existing database for live updates; ``sqlite3.Error`` where there is none that can be used."""
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10, check_same_thread=False
+    )
     db.execute("PRAGMA synchronous=OFF")
     return db
 
 
 def connect_frozen(path: Path) -> sqlite3.Connection:
     """Open an existing database without a lock and without writing a byte, as it stands in the main file."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
+    )
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from osiris import durable
 from osiris.errors import OsirisError
 from osiris.events.journal import Journal
 from osiris.events.reader import JournalReader
+from osiris.events.segment import Extent
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import Fold
 from osiris.projections.base import Append, Change, Prepend, Revise, SetCounter, Write
@@ -110,28 +111,28 @@ class FreshFiles:
         self._buffered_bytes = 0
 
 
-def rebuild_index(directory: Path, journal: Journal) -> None:
+def rebuild_index(directory: Path, journal: Journal, until: Extent | None) -> None:
     """Replace the index in ``directory`` by a fresh one; the caller holds the index lock.
 
-    It shows at least what the journal held when this began; the caller catches up with the rest. Raises ``OSError``
+    It shows what the journal holds up to ``until``, or to its end. Raises ``OSError``
     where the disk fails, and the journal's own errors; the old index then stands as it was.
     """
     _refuse_foreign(directory)
     fresh = directory.with_name(directory.name + ".new")
     durable.remove_tree(fresh)
     try:
-        _rebuild_beside(fresh, directory, journal)
+        _rebuild_beside(fresh, directory, journal, until)
     finally:
         durable.remove_tree(fresh)
 
 
-def _rebuild_beside(fresh: Path, directory: Path, journal: Journal) -> None:
-    fold, tail, files = _fold_into(fresh, journal, LineRevisions())
+def _rebuild_beside(fresh: Path, directory: Path, journal: Journal, until: Extent | None) -> None:
+    fold, tail, files = _fold_into(fresh, journal.read(until=until), LineRevisions())
     if not files.revisions.complete():
         # The second fold ends where the first did: a revision that came since would not be known to it.
         durable.remove_tree(fresh)
         known = LineRevisions(files.revisions.found)
-        fold, tail, files = _fold_into(fresh, journal, known, up_to_seq=tail.position.seq)
+        fold, tail, files = _fold_into(fresh, journal.read(until=until), known, up_to_seq=tail.position.seq)
     sizes = files.finish()
     database = fresh / checkpoint.DATABASE
     checkpoint.create(database)
@@ -153,10 +154,10 @@ def _refuse_foreign(directory: Path) -> None:
 
 
 def _fold_into(
-    fresh: Path, journal: Journal, revisions: LineRevisions, up_to_seq: int | None = None
+    fresh: Path, tail: JournalReader, revisions: LineRevisions, up_to_seq: int | None = None
 ) -> tuple[Fold, JournalReader, FreshFiles]:
     fresh.mkdir(parents=True)
-    fold, tail, files = Fold(), journal.read(), FreshFiles(fresh, revisions)
+    fold, files = Fold(), FreshFiles(fresh, revisions)
     fold.run(islice(tail, up_to_seq), files.apply)
     return fold, tail, files
 

@@ -14,7 +14,7 @@ from osiris.events.catalog import Event
 from osiris.events.entry import Entry
 from osiris.events.journal import Journal
 from osiris.events.runs import RunError, RunInterrupted, RunStarted
-from osiris.events.segment import Position
+from osiris.events.segment import Extent, Position
 from osiris.ledger.fold import Fold
 from osiris.ledger.live_index import LiveIndex
 from osiris.ledger.sessions import Sessions
@@ -75,7 +75,7 @@ class Ledger:
         """
         self.index.catch_up(self.journal)  # what is pending is folded before the lock is taken, not under it
         with self.journal.lock():
-            fold, tail = self.index.catch_up(self.journal)
+            fold, tail = self.index.catch_up(self.journal, locked=True)
             fold.refuse_newer()
             transaction = Transaction(fold, self.clock.now(), tail.position)
             dead = self._dead(transaction)
@@ -107,9 +107,10 @@ class Ledger:
         return entry
 
     def flush(self) -> None:
-        """Bring the index up to the journal's end. What was recorded stays recorded where that fails."""
+        """Show in the index what this process has recorded. That stays recorded where it fails."""
+        known = self.journal.known
         try:
-            self.index.catch_up(self.journal)
+            self.index.catch_up(self.journal, until=Extent(known.segment, known.offset))
         except OsirisError as error:
             _log.warning("it was recorded, but the index is behind: %s; the next command catches up", error)
 

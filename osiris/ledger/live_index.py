@@ -9,6 +9,7 @@ import errno
 import logging
 import os
 import sqlite3
+import threading
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.journal import Journal
 from osiris.events.reader import JournalReader
-from osiris.events.segment import Position
+from osiris.events.segment import Extent, Position
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import Fold, load_fold
 from osiris.ledger.fresh_index import rebuild_index
@@ -27,7 +28,9 @@ from osiris.projections.base import SetCounter
 
 _BATCH_ENTRIES = 5_000
 _TRIES = 5
+_PATIENCE_S = 1.0
 _log = logging.getLogger("osiris.ledger")
+_inherited: list[sqlite3.Connection | None] = []
 
 
 class Head(NamedTuple):
@@ -46,6 +49,8 @@ class LiveIndex:
         self._lock_timeout_s = lock_timeout_s
         self._db: sqlite3.Connection | None = None
         self._db_kept = (-1, False)
+        self._pid = os.getpid()
+        self._threads = threading.RLock()
         self._loaded: tuple[Position, Fold] | None = None
 
     def lock(self) -> HeldLock:
@@ -60,31 +65,41 @@ class LiveIndex:
         """Keep those who change the index out for a moment, without writing a byte."""
         return quiet(self._lock_path, timeout_s=self._lock_timeout_s, purpose="looking at the index")
 
-    def catch_up(self, journal: Journal) -> Head:
-        """Fold and show every entry that the index has not seen. Takes no lock and writes nothing if there is none."""
-        stored = self._load()
-        if stored is not None:
-            tail = journal.read(stored[0].position)
-            if next(iter(tail), None) is None:
-                return Head(stored[1], tail)
-        elif not journal.exists():
-            return Head(Fold(), journal.read().drain())  # a project in which nothing has happened yet
-        with self.lock():
-            return self._catch_up_locked(journal)
+    def catch_up(self, journal: Journal, *, locked: bool = False, until: Extent | None = None) -> Head:
+        """Fold and show every entry that the index has not seen. Takes no lock and writes nothing if there is none.
+
+        What the index shows must never be taken back: it is the journal's witness. So an entry counts once it is on the
+        disk; ``until`` is how far the caller knows that, and ``locked`` that he holds the journal's lock.
+        """
+        with self._threads:
+            current = self._current(journal)
+        if current is not None:
+            return current
+        if locked:
+            journal.settled_locked()
+        elif until is None:
+            until = self._settled(journal)
+        with self._threads, self.lock():
+            return self._catch_up_locked(journal, until)
 
     def rebuild(self, journal: Journal) -> Head:
         """Render everything afresh from the first entry and swap it in."""
-        with self.lock():
-            return self._rebuild_locked(journal)
+        until = journal.settled()
+        with self._threads, self.lock():
+            return self._rebuild_locked(journal, until)
 
     def lines_file(self, journal: Journal, relative: str) -> Path:
         """Where a growing file stands; if it has not the size that the checkpoint says, all is rebuilt first."""
         path = self.directory / relative
-        if journal.exists() and not self._has_its_size(relative):
-            with self.lock():  # somebody may just have been adding to it: only under the lock a difference counts
-                if not self._has_its_size(relative):
-                    _log.warning("%s differs from the journal; rebuilding the index", path)
-                    self._rebuild_locked(journal)
+        with self._threads:
+            if not journal.exists() or self._has_its_size(relative):
+                return path
+        until = journal.settled()
+        with self._threads, self.lock():
+            # Somebody may just have been adding to it: only under the lock a difference counts.
+            if not self._has_its_size(relative):
+                _log.warning("%s differs from the journal; rebuilding the index", path)
+                self._rebuild_locked(journal, until)
         return path
 
     def close(self) -> None:
@@ -93,17 +108,39 @@ class LiveIndex:
             self._db.close()
         self._db, self._loaded = None, None
 
-    def _catch_up_locked(self, journal: Journal) -> Head:
+    def _current(self, journal: Journal) -> Head | None:
+        """The index as it is, if there is nothing that it has not seen."""
+        stored = self._load()
+        if stored is not None:
+            tail = journal.read(stored[0].position)
+            return Head(stored[1], tail) if next(iter(tail), None) is None else None
+        if not journal.exists():
+            return Head(Fold(), journal.read().drain())  # a project in which nothing has happened yet
+        return None
+
+    def _settled(self, journal: Journal) -> Extent | None:
+        """How far the journal may be shown. A writer that stands still keeps nobody from what was there before."""
+        try:
+            return journal.settled(min(self._lock_timeout_s, _PATIENCE_S))
+        except OsirisError as error:
+            if error.exit_code != ExitCode.LOCKED:
+                raise
+            _log.warning("%s: what is being written now is not shown", error)
+        with self._threads:
+            stored = self._load()
+        return Extent(stored[0].position.segment, stored[0].position.offset) if stored else None
+
+    def _catch_up_locked(self, journal: Journal, until: Extent | None) -> Head:
         for _ in range(_TRIES):
             stored = self._load()
             if stored is not None:
                 try:
-                    return self._apply_pending(journal, *stored)
+                    return self._apply_pending(journal, until, *stored)
                 except IndexDrift as drift:
                     _log.warning("the index differs from the journal (%s); rebuilding it", drift)
             elif self.directory.exists():
                 _log.warning("the index cannot be used as it is; rebuilding it from the journal")
-            self._render_afresh(journal)
+            self._render_afresh(journal, until)
         raise OsirisError(
             f"the index in {self.directory} is being changed by somebody else, {_TRIES} times in a row",
             "Let whoever deletes or edits it finish, then run the command again.",
@@ -112,21 +149,21 @@ class LiveIndex:
             path=str(self.directory),
         )
 
-    def _rebuild_locked(self, journal: Journal) -> Head:
-        self._render_afresh(journal)
-        return self._catch_up_locked(journal)
+    def _rebuild_locked(self, journal: Journal, until: Extent | None) -> Head:
+        self._render_afresh(journal, until)
+        return self._catch_up_locked(journal, until)
 
-    def _apply_pending(self, journal: Journal, stored: checkpoint.Checkpoint, fold: Fold) -> Head:
+    def _apply_pending(self, journal: Journal, until: Extent | None, stored: checkpoint.Checkpoint, fold: Fold) -> Head:
         sizes = stored.sizes
-        tail = journal.read(stored.position)
+        tail = journal.read(stored.position, until)
         entries = iter(tail)
         try:
-            while batch := [(entry, tail.position) for entry in islice(entries, _BATCH_ENTRIES)]:
-                changes = [change for entry, _ in batch for change in fold.advance(entry)]
+            while batch := list(islice(entries, _BATCH_ENTRIES)):
+                changes = [change for entry in batch for change in fold.advance(entry)]
                 new_sizes = apply_changes(self.directory, changes, sizes)
                 sizes |= new_sizes
                 counters = [change for change in changes if isinstance(change, SetCounter)]
-                checkpoint.save(self._connection(), batch[-1][1], fold.dump(), new_sizes, counters)
+                checkpoint.save(self._connection(), tail.position, fold.dump(), new_sizes, counters)
         except FileNotFoundError as cause:
             self.close()
             raise IndexDrift(f"{cause.filename} has gone") from cause
@@ -141,10 +178,10 @@ class LiveIndex:
         self._loaded = (tail.position, fold)
         return Head(fold, tail)
 
-    def _render_afresh(self, journal: Journal) -> None:
+    def _render_afresh(self, journal: Journal, until: Extent | None) -> None:
         self.close()
         try:
-            rebuild_index(self.directory, journal)
+            rebuild_index(self.directory, journal, until)
         except FileNotFoundError:
             return  # somebody deletes the index while it is being made; whoever asked looks again
         except (OSError, sqlite3.OperationalError) as cause:
@@ -186,6 +223,9 @@ class LiveIndex:
 
     def _connection(self, *, frozen: bool = False) -> sqlite3.Connection:
         """The open database, opened again when a rebuild has put another file in its place."""
+        if self._pid != os.getpid():
+            _inherited.append(self._db)  # SQLite allows neither its use nor its end in a forked child
+            self._db, self._loaded, self._pid = None, None, os.getpid()
         path = self.directory / checkpoint.DATABASE
         kept = (path.stat().st_ino, frozen)
         if self._db is None or kept != self._db_kept:
