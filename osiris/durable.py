@@ -7,6 +7,7 @@ reached through ``os`` alone, so that a test can put a disk in its place that fa
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sys
@@ -27,6 +28,7 @@ else:
 
 
 _LEFT_BEHIND_S = 24 * 3600
+_PIECE_BYTES = 1 << 20
 
 
 def sync_directory(path: Path | str) -> None:
@@ -107,6 +109,47 @@ def replace_file(path: Path, content: bytes, *, sync: bool, temporary: Path | No
         raise
     if sync:
         sync_directory(path.parent)
+
+
+def copy_file_part(source: Path, offset: int, target: Path) -> str:
+    """Copy the bytes of ``source`` from ``offset`` on to ``target``, synced; returns their SHA-256, 64 hex digits."""
+    digest = hashlib.sha256()
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        with source.open("rb") as file:
+            file.seek(offset)
+            while piece := file.read(_PIECE_BYTES):
+                digest.update(piece)
+                write_all(fd, piece)
+        sync_file(fd)
+    finally:
+        os.close(fd)
+    sync_directory(target.parent)
+    return digest.hexdigest()
+
+
+def replace_end(path: Path, offset: int, content: bytes) -> None:
+    """Give ``path`` the bytes ``content`` from ``offset`` on, in one step that survives a power cut.
+
+    What stands before is written anew as well: after a sync that failed, bytes that can be read may not be on the disk.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            if offset:
+                with path.open("rb") as file:
+                    for start in range(0, offset, _PIECE_BYTES):
+                        write_all(fd, file.read(min(_PIECE_BYTES, offset - start)))
+            write_all(fd, content)
+            sync_file(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        remove_file(temporary)
+        raise
+    sync_directory(path.parent)
 
 
 def make_temporary_beside(target: Path) -> Path:

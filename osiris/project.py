@@ -61,6 +61,7 @@ class Project:
                 clock=self.clock,
                 segment_bytes=int(ledger.segment_mb * _MIB),
                 lock_timeout_s=ledger.lock_timeout_s,
+                allow_file_systems=ledger.allow_filesystems,
             ),
             index=LiveIndex(
                 self.path(filesystem.index_dir),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 import msgspec
 
@@ -10,11 +12,13 @@ from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.events.catalog import EVENT_TYPES, UnknownEvent
 from osiris.events.entry import Entry
 from osiris.events.retention import RetentionPlanned, RetentionPruned
+from osiris.ledger.index import settled_torn
 from osiris.ledger.queries import get_run, run_name
 from osiris.projections.runs import run_key
 
 _NOT_SHOWN = frozenset({"type", "runtime_env", "manifest_hash", "payload_digest", "session", "pid"})
 _LONGEST_VALUE = 60
+_POLL_S = 0.1
 _NOTHING: tuple[object, ...] = ("", None, [], {}, 0)
 
 
@@ -35,27 +39,40 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
         "osiris events",
         "osiris events --type run.finished --since 100",
         "osiris events --run last --json | jq .event",
+        "osiris events --follow --since 100",
     ],
 )
 @click.option("--since", "since_seq", metavar="SEQ", type=click.IntRange(min=0), default=0, help="Entries behind SEQ.")
 @click.option("--type", "event_type", metavar="T", help="Only events of this type, such as run.finished.")
 @click.option("--run", "run_reference", metavar="ID", help="Only events of this run (or `last`).")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new entries as they come, until it is stopped.")
 @shared_options
 @click.pass_obj
-def command(settings: Settings, since_seq: int, event_type: str | None, run_reference: str | None) -> None:
-    """Read the journal, oldest entry first; with --json one document a line."""
+def command(
+    settings: Settings, since_seq: int, event_type: str | None, run_reference: str | None, follow: bool
+) -> None:
+    """Read the journal, oldest entry first; with --json one document a line.
+
+    Entries show once they are whole. With --follow, one may show a moment before its writer has been told that it is
+    safe; should the disk fail in between, it is taken back, and this command ends with an error that says so.
+    """
     ledger = settings.open_project().ledger
     output = Output(settings)
     run = None if run_reference is None else run_name(get_run(ledger, run_reference))
     if event_type and event_type not in EVENT_TYPES:
         known = ", ".join(sorted(EVENT_TYPES))
         output.warn(f"this version knows no event type {event_type!r}; it knows {known}")
-    reader = ledger.journal.read()
-    for entry in reader:
-        if _is_wanted(entry, since_seq, event_type, run):
-            output.emit_line(msgspec.json.encode(_document(entry)), _line(entry))
-    if reader.torn:
-        output.warn(f"{reader.torn.size} torn bytes behind the last entry of {reader.torn.path.name}")
+    reader = ledger.journal.read_behind(since_seq)
+    while True:
+        for entry in reader:
+            if _is_wanted(entry, since_seq, event_type, run):
+                output.emit_line(msgspec.json.encode(_document(entry)), _line(entry))
+        if not follow:
+            break
+        time.sleep(_POLL_S)
+    torn = settled_torn(ledger) if reader.torn else None
+    if torn:
+        output.warn(f"{torn.bytes} torn bytes behind the last entry of {torn.segment}")
 
 
 def _is_wanted(entry: Entry, since_seq: int, event_type: str | None, run: str | None) -> bool:

@@ -12,6 +12,7 @@ from osiris.cli.output import Output
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.errors import ExitCode, OsirisError
 from osiris.ledger.index import JournalHead, Rebuilt, Verification, head, rebuild, verify_index
+from osiris.ledger.repair import Repair, repair
 
 _EXIT_OF_RESULT = {"ok": ExitCode.DONE, "drift": ExitCode.INDEX_DRIFT, "torn": ExitCode.TORN_TAIL}
 
@@ -46,14 +47,42 @@ def verify(settings: Settings, against: Path | None) -> int:
     return _EXIT_OF_RESULT[verification.result]
 
 
-@command.command("rebuild", cls=Verb, exits=READING_EXITS, examples=["osiris index rebuild"])
+@command.command(
+    "rebuild", cls=Verb, exits=READING_EXITS, examples=["osiris index rebuild", "osiris index rebuild --up-to 41"]
+)
+@click.option(
+    "--up-to",
+    "up_to_seq",
+    metavar="SEQ",
+    type=click.IntRange(min=1),
+    help="Trust the journal up to this entry and show no more of it: for a look at what is good in a corrupt one.",
+)
 @shared_options
 @click.pass_obj
-def rebuild_command(settings: Settings) -> None:
+def rebuild_command(settings: Settings, up_to_seq: int | None) -> None:
     """Render the whole index afresh from the journal and swap it in; safe to kill at any point."""
-    rebuilt: Rebuilt = rebuild(settings.open_project().ledger)
+    rebuilt: Rebuilt = rebuild(settings.open_project().ledger, up_to_seq)
     lines = [f"rebuilt {rebuilt.files} files from {rebuilt.head.seq:,} entries; head {rebuilt.head.hash[:16]}…"]
     Output(settings).emit(rebuilt, lines)
+
+
+@command.command(
+    "repair",
+    cls=Verb,
+    exits=[*READING_EXITS, ExitCode.NEWER_OSIRIS],
+    examples=["osiris index repair --dry-run", "osiris index repair"],
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be cut, and change nothing.")
+@shared_options
+@click.pass_obj
+def repair_command(settings: Settings, dry_run: bool) -> None:
+    """Cut a corrupt journal where its chain of entries ends, and let writers in again after a failed disk.
+
+    The only verb that changes the journal's past. All that it cuts is copied to torn/ beside the journal first, what it
+    did is recorded as an event, and the index is rebuilt. A backup of the journal is better, if there is one.
+    """
+    done = repair(settings.open_project().ledger, dry_run=dry_run)
+    Output(settings).emit(done, _repair_lines(done))
 
 
 @command.command(
@@ -84,6 +113,20 @@ def _verification_lines(found: Verification, output: Output) -> Iterator[str]:
         yield f"{output.status('torn')}  {found.torn.bytes} bytes behind the last entry of {found.torn.segment}"
         yield "They were never acknowledged; the next command that writes keeps a copy and cuts them off."
     yield f"head {found.head.seq} {found.head.hash}"
+
+
+def _repair_lines(done: Repair) -> Iterator[str]:
+    if not done.reason:
+        yield f"nothing to repair: the chain of {done.last_good_seq:,} entries is unbroken, and no fence stands"
+        return
+    yield f"found: {done.reason}"
+    would = "would keep" if done.dry_run else "kept"
+    yield f"{would} the entries up to {done.last_good_seq:,}"
+    if done.bytes_cut:
+        what = f"{done.bytes_cut:,} bytes, {done.entries_cut:,} whole entries among them"
+        yield f"would cut {what}" if done.dry_run else f"cut {what}; copies in {', '.join(done.kept_as)}"
+    if done.fence_removed:
+        yield "would take down the fence" if done.dry_run else "took down the fence: writers go on"
 
 
 def _read_head(path: Path) -> JournalHead:

@@ -47,6 +47,15 @@ class Entry(NamedTuple):
     event: Event | UnknownEvent
 
 
+class Sealed(NamedTuple):
+    """A line that is an entry by itself, out of its chain; ``event`` is its JSON."""
+
+    seq: int
+    id: str
+    hash: str
+    event: bytes
+
+
 class Damage(ValueError):  # noqa: N818 - it names what was found; the journal decides whether it is an error
     """Why a line is not the entry that belongs there."""
 
@@ -64,12 +73,13 @@ def seal(seq: int, ulid: str, at: str, prev: str, event: bytes) -> tuple[bytes, 
     return b"%b%b%b%b" % (body, _SEAL, digest.encode(), _END), digest
 
 
-def sealed_hash(line: bytes) -> str:
-    """The hash of ``line`` if it is a whole, unharmed entry by itself, wherever it stands; else ""."""
+def sealed(line: bytes) -> Sealed | None:
+    """What ``line`` says if it is a whole, unharmed entry by itself, wherever it stands; else None."""
     try:
-        return _checked_header(line)[1]
+        header, digest = _checked_header(line)
     except Damage:
-        return ""
+        return None
+    return Sealed(int(header[1]), header[2].decode(), digest, line[header.end() : -_SEAL_BYTES])
 
 
 def open_entry(line: bytes, seq: int, prev: str) -> Entry:

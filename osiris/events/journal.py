@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,25 +17,45 @@ from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.catalog import Event, encode_event
 from osiris.events.entry import MAX_ENTRY_BYTES, MAX_EVENT_BYTES, Entry, seal
 from osiris.events.fence import Fence, FenceNote
+from osiris.events.file_systems import refuse_untrusted
 from osiris.events.group_commit import GroupCommit
 from osiris.events.reader import JournalReader
-from osiris.events.recovery import JournalRecovered
-from osiris.events.segment import START, Extent, Position, TornTail, list_segments, rolls_over, segment_name
+from osiris.events.recovery import JournalRecovered, JournalRepaired
+from osiris.events.segment import (
+    START,
+    Extent,
+    Position,
+    TornTail,
+    before_segment,
+    list_segments,
+    rolls_over,
+    segment_name,
+)
 from osiris.events.segment_writer import SegmentWriter, UndoFailed
 from osiris.locks import LockFile, quiet
 
 LOCK_NAME = "LOCK"
 TORN_DIRECTORY = "torn"
 
-Sealed = tuple[Event, bytes]
+Encoded = tuple[Event, bytes]
 """An event and its JSON, which has been found fit for an entry."""
 
 
 class Journal:
     """The journal in one directory. Any number of processes and threads may read and append."""
 
-    def __init__(self, directory: Path, *, clock: Clock, segment_bytes: int, lock_timeout_s: float) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        clock: Clock,
+        segment_bytes: int,
+        lock_timeout_s: float,
+        allow_file_systems: Collection[str] = (),
+    ) -> None:
         self.directory = directory
+        self._allow_file_systems = allow_file_systems
+        self._is_trusted = False
         self.fence = Fence(directory)
         self._name = str(directory)
         self._clock = clock
@@ -69,20 +89,32 @@ class Journal:
         """:meth:`settled` for who holds the lock."""
         return self._synced(self._extent())
 
+    def read_behind(self, seq: int) -> JournalReader:
+        """Entries behind number ``seq`` and some before it: those of its segment, so that not all must be read."""
+        first_seqs = [first_seq for first_seq in list_segments(self.directory) if first_seq <= seq + 1]
+        return self.read(before_segment(self.directory, max(first_seqs, default=START.segment)))
+
     def exists(self) -> bool:
         """Whether anything was ever written to it."""
         return bool(list_segments(self.directory))
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """The writers' lock; exit 6 past the deadline. Hold it for one append, never for the length of a run."""
+    def lock(self, *, behind_fence: bool = False) -> Iterator[None]:
+        """The writers' lock; exit 6 past the deadline. Hold it for one append, never for the length of a run.
+
+        Only a repair goes ``behind_fence``.
+        """
         try:
             durable.make_directory(self.directory)
         except OSError as cause:
             raise disk_error("create", self.directory, cause) from cause
+        if not self._is_trusted:
+            refuse_untrusted(self.directory, self._allow_file_systems)
+            self._is_trusted = True
         self._lock.take(timeout_s=self._lock_timeout_s, purpose="writing to the journal")
         try:
-            self.fence.refuse()
+            if not behind_fence:
+                self.fence.refuse()
             yield
         finally:
             self._lock.release()
@@ -107,6 +139,26 @@ class Journal:
         """
         return self._append([(event, _encoded(event)) for event in events], tail)
 
+    def repair_locked(self, after: Position, strays: Sequence[Path], event: JournalRepaired, moment: datetime) -> Entry:
+        """Let the journal go on with ``event`` behind ``after``, whatever stands there; the segments ``strays`` go.
+
+        The caller holds the lock and has kept a copy of what is lost. Killed in between, it leaves a journal that is
+        still corrupt, and is repaired again.
+        """
+        [entry], line = _seal([(event, _encoded(event))], after, moment)
+        path = self.directory / segment_name(after.segment)
+        self._writer.close()
+        try:
+            durable.replace_end(path, after.offset, line)
+            for stray in strays:
+                durable.remove_tree(stray)
+            durable.sync_directory(self.directory)
+            self.fence.take_down()
+        except OSError as cause:
+            raise disk_error("repair the journal in", self.directory, cause) from cause
+        self._known = Position(entry.seq, entry.hash, entry.id, after.segment, after.offset + len(line))
+        return entry
+
     def _extent(self) -> Extent:
         segment = max(list_segments(self.directory), default=START.segment)
         path = self.directory / segment_name(segment)
@@ -121,14 +173,14 @@ class Journal:
                 raise disk_error("sync", path, cause) from cause
         return extent
 
-    def _append_batch(self, batch: Sequence[Sealed]) -> Sequence[Entry]:
+    def _append_batch(self, batch: Sequence[Encoded]) -> Sequence[Entry]:
         with self.lock():
             return self._append(batch, self.read(self._known).drain())
 
-    def _append(self, events: Sequence[Sealed], tail: JournalReader) -> list[Entry]:
+    def _append(self, events: Sequence[Encoded], tail: JournalReader) -> list[Entry]:
         moment = self._clock.now()
         after, torn = tail.position, tail.torn
-        recovered: list[Sealed] = []
+        recovered: list[Encoded] = []
         if torn:
             event = self._keep(torn, rfc3339(moment))
             recovered = [(event, _encoded(event))]
@@ -196,7 +248,7 @@ class Journal:
         )
 
 
-def _seal(events: Sequence[Sealed], after: Position, moment: datetime) -> tuple[list[Entry], bytes]:
+def _seal(events: Sequence[Encoded], after: Position, moment: datetime) -> tuple[list[Entry], bytes]:
     at = rfc3339(moment)
     seq, ulid, prev = after.seq, after.id, after.hash
     entries: list[Entry] = []

@@ -36,10 +36,12 @@ class JournalReader:
     def __init__(
         self, directory: Path, after: Position = START, *, verified: bool = False, until: Extent | None = None
     ) -> None:
-        self._directory = directory
+        self.directory = directory
         self._verified = verified
         self._until = until
         self._seq, self._hash, self._id, self._segment, self._offset = after
+        self._from_start = after == START
+        self._seen = {self._segment}
         self.torn: TornTail | None = None
 
     @property
@@ -62,9 +64,9 @@ class JournalReader:
                 before = self._seq
                 yield from self._segments()
                 if self._seq == before:
-                    raise CorruptSegment(stray, 0, f"the entries before it end at {before}: a segment is missing")
+                    raise CorruptSegment(stray, 0, f"no entry leads to it: the chain ends at entry {before}")
         except OSError as cause:
-            raise disk_error("read the journal in", self._directory, cause) from cause
+            raise disk_error("read the journal in", self.directory, cause) from cause
         except CorruptSegment as cause:
             line = _line_number(cause.path, cause.offset)
             raise corruption(f"{cause.path}: line {line} (byte {cause.offset}): {cause.reason}", cause.path) from cause
@@ -93,6 +95,7 @@ class JournalReader:
             if self.torn:
                 raise CorruptSegment(Path(path), self.torn.offset, f"{self.torn.reason}, and another segment follows")
             self._segment, self._offset = self._seq + 1, 0
+            self._seen.add(self._segment)
             path = following
 
     def _entries(self, path: str) -> Iterator[Entry]:
@@ -126,12 +129,20 @@ class JournalReader:
                 path,
             )
 
+    def strays(self) -> list[Path]:
+        """Segments that lie behind where the reader has come to, or beside the chain that it has followed."""
+        return [
+            self.directory / segment_name(first_seq)
+            for first_seq in list_segments(self.directory)
+            if first_seq > self._segment or (self._from_start and first_seq not in self._seen)
+        ]
+
     def _stray_segment(self) -> Path | None:
-        """A segment that begins behind the last entry's successor."""
-        for first_seq in [] if self._ends_here() else list_segments(self._directory):
-            if first_seq > self._segment and first_seq != self._seq + 1:
-                return self._directory / segment_name(first_seq)
-        return None
+        """A segment that no entry leads to: it begins too late, or among the entries of another."""
+        if self._ends_here():
+            return None
+        following = self.directory / segment_name(self._seq + 1)
+        return next((stray for stray in self.strays() if stray != following), None)
 
     def _ends_here(self) -> bool:
         return self._until is not None and self._until.segment == self._segment
@@ -144,7 +155,7 @@ class JournalReader:
         return min(size, self._until.size) if self._until and self._ends_here() else size
 
     def _path(self, first_seq: int) -> str:
-        return f"{self._directory}/{segment_name(first_seq)}"
+        return f"{self.directory}/{segment_name(first_seq)}"
 
 
 def corruption(problem: str, path: Path) -> OsirisError:

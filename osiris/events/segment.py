@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from osiris.events.entry import FIRST_PREV, MAX_ENTRY_BYTES, sealed_hash
+from osiris.events.entry import FIRST_PREV, MAX_ENTRY_BYTES, Sealed, sealed
 
 _NAME = re.compile(r"([0-9]{20})\.ndjson")
 LONGEST_LINE_BYTES = MAX_ENTRY_BYTES + 1
@@ -79,20 +79,38 @@ def holds(path: Path, position: Position) -> bool:
     """Whether the entry that ends at ``position`` in ``path`` is still, byte for byte, the one that was there."""
     if position.offset == 0:
         return True
+    entry = _entry_before(path, position.offset)
+    return entry is not None and entry.hash == position.hash
+
+
+def before_segment(directory: Path, first_seq: int) -> Position:
+    """The place before the segment that begins with entry ``first_seq``, where reading can begin; else the start.
+
+    The chain is then checked from the last entry of the segment before it.
+    """
+    earlier = [number for number in list_segments(directory) if number < first_seq]
+    if earlier:
+        path = directory / segment_name(earlier[-1])
+        entry = _entry_before(path, path.stat().st_size)
+        if entry is not None and entry.seq == first_seq - 1:
+            return Position(entry.seq, entry.hash, entry.id, first_seq, 0)
+    return START
+
+
+def _entry_before(path: Path, end: int) -> Sealed | None:
+    """The entry whose line ends at byte ``end`` of ``path``; None if none does."""
     try:
         with path.open("rb") as file:
             for reach_bytes in (_USUAL_LINE_BYTES, LONGEST_LINE_BYTES):
-                start = max(0, position.offset - reach_bytes)
+                start = max(0, end - reach_bytes)
                 file.seek(start)
-                content = file.read(position.offset - start)
+                content = file.read(end - start)
                 line_start = content.rfind(b"\n", 0, -1) + 1
                 if line_start or start == 0:
-                    return (
-                        len(content) == position.offset - start and sealed_hash(content[line_start:]) == position.hash
-                    )
+                    return sealed(content[line_start:]) if len(content) == end - start else None
     except FileNotFoundError:
         pass
-    return False
+    return None
 
 
 def judge(path: Path, offset: int, reason: str) -> TornTail | CorruptSegment:
@@ -102,7 +120,7 @@ def judge(path: Path, offset: int, reason: str) -> TornTail | CorruptSegment:
         size = 0
         while line := file.readline(LONGEST_LINE_BYTES):
             # The damaged line itself may be a whole entry that stands in the wrong place: that is no torn write either.
-            if sealed_hash(line):
+            if sealed(line):
                 return CorruptSegment(path, offset, reason)
             size += len(line)
     return TornTail(path, offset, size, reason)

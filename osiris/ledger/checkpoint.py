@@ -117,6 +117,19 @@ def load(db: sqlite3.Connection) -> Checkpoint | None:
         return None
 
 
+def position_in(directory: Path) -> Position | None:
+    """How far the index in ``directory`` has come, read without writing a byte; None where it cannot be told."""
+    path = directory / DATABASE
+    if not path.is_file():
+        return None
+    try:
+        with reading_a_copy(path) as db:
+            stored = load(db)
+    except (sqlite3.DatabaseError, OSError):
+        return None
+    return stored.position if stored else None
+
+
 def save(
     db: sqlite3.Connection,
     position: Position,

@@ -55,18 +55,22 @@ class Fold:
     def refuse_newer(self) -> None:
         """Exit 8 where a newer Osiris wrote to this journal: what its events mean is not known here."""
         if self.unknown:
-            types = ", ".join(sorted(self.unknown))
-            raise OsirisError(
-                f"the journal has events that this version does not know: {types}",
-                "Use the newer Osiris that wrote them; reading verbs still work with what is known here.",
-                code="journal.newer",
-                exit_code=ExitCode.NEWER_OSIRIS,
-            )
+            raise newer_osiris(self.unknown)
 
     def dump(self) -> dict[str, str]:
         """The states as JSON texts by projection, and what is unknown under ``unknown``."""
         states = {name: _encode(state).decode() for name, state in self._states.items()}
         return {**states, "unknown": _encode(self.unknown).decode()}
+
+
+def newer_osiris(types: Iterable[str]) -> OsirisError:
+    """Exit 8: events of these ``types`` are in the journal."""
+    return OsirisError(
+        f"the journal has events that this version does not know: {', '.join(sorted(types))}",
+        "Use the newer Osiris that wrote them; reading verbs still work with what is known here.",
+        code="journal.newer",
+        exit_code=ExitCode.NEWER_OSIRIS,
+    )
 
 
 def load_fold(texts: dict[str, str]) -> Fold | None:

@@ -111,23 +111,25 @@ class FreshFiles:
         self._buffered_bytes = 0
 
 
-def rebuild_index(directory: Path, journal: Journal, until: Extent | None) -> None:
+def rebuild_index(directory: Path, journal: Journal, until: Extent | None, up_to_seq: int | None = None) -> None:
     """Replace the index in ``directory`` by a fresh one; the caller holds the index lock.
 
-    It shows what the journal holds up to ``until``, or to its end. Raises ``OSError``
+    It shows what the journal holds up to ``until`` or entry ``up_to_seq``, or to its end. Raises ``OSError``
     where the disk fails, and the journal's own errors; the old index then stands as it was.
     """
     _refuse_foreign(directory)
     fresh = directory.with_name(directory.name + ".new")
     durable.remove_tree(fresh)
     try:
-        _rebuild_beside(fresh, directory, journal, until)
+        _rebuild_beside(fresh, directory, journal, until, up_to_seq)
     finally:
         durable.remove_tree(fresh)
 
 
-def _rebuild_beside(fresh: Path, directory: Path, journal: Journal, until: Extent | None) -> None:
-    fold, tail, files = _fold_into(fresh, journal.read(until=until), LineRevisions())
+def _rebuild_beside(
+    fresh: Path, directory: Path, journal: Journal, until: Extent | None, up_to_seq: int | None
+) -> None:
+    fold, tail, files = _fold_into(fresh, journal.read(until=until), LineRevisions(), up_to_seq)
     if not files.revisions.complete():
         # The second fold ends where the first did: a revision that came since would not be known to it.
         durable.remove_tree(fresh)

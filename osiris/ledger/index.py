@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from typing import Literal
 
 import msgspec
 
+from osiris.errors import OsirisError
 from osiris.events.journal import Journal
 from osiris.events.reader import corruption
-from osiris.events.segment import START, Position
+from osiris.events.segment import START
 from osiris.ledger import checkpoint
 from osiris.ledger.ledger import Ledger
 from osiris.ledger.verify import Difference, compare, render
@@ -67,7 +67,7 @@ def verify_index(ledger: Ledger, against: JournalHead | None = None) -> Verifica
     differences = compare(directory, rendered, fold, position)
     if differences:
         differences = _settled_differences(ledger)
-    torn = _settled_torn(ledger) if tail.torn else None
+    torn = settled_torn(ledger) if tail.torn else None
     return Verification(
         result="drift" if differences else "torn" if torn else "ok",
         entries=position.seq,
@@ -79,9 +79,18 @@ def verify_index(ledger: Ledger, against: JournalHead | None = None) -> Verifica
     )
 
 
-def rebuild(ledger: Ledger) -> Rebuilt:
-    """Make the index afresh from the journal; refuses a corrupt one with exit 5."""
-    position = ledger.index.rebuild(ledger.journal).tail.position
+def rebuild(ledger: Ledger, up_to_seq: int | None = None) -> Rebuilt:
+    """Make the index afresh from the journal; refuses a corrupt one with exit 5.
+
+    With ``up_to_seq`` only the entries up to that one are trusted and shown, whatever stands behind them.
+    """
+    position = ledger.index.rebuild(ledger.journal, up_to_seq)
+    if up_to_seq is not None and position.seq < up_to_seq:
+        raise OsirisError(
+            f"there is no entry {up_to_seq}: the journal ends at entry {position.seq}, and so does the index now",
+            "See `osiris index head` for the last entry.",
+            code="index.no_such_entry",
+        )
     files = sum(
         1 for path in ledger.index.directory.rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm"))
     )
@@ -90,7 +99,7 @@ def rebuild(ledger: Ledger) -> Rebuilt:
 
 def head(ledger: Ledger) -> JournalHead:
     """The journal's last entry, found from where the index knows it. Writes nothing."""
-    position = ledger.journal.read(_indexed_position(ledger) or START).drain().position
+    position = ledger.journal.read(checkpoint.position_in(ledger.index.directory) or START).drain().position
     return JournalHead(seq=position.seq, hash=position.hash)
 
 
@@ -112,7 +121,7 @@ def _check_extends(journal: Journal, against: JournalHead) -> None:
 
 
 def _check_witness(ledger: Ledger) -> None:
-    position = _indexed_position(ledger)
+    position = checkpoint.position_in(ledger.index.directory)
     if position is not None:
         next(iter(ledger.journal.read(position)), None)
 
@@ -122,7 +131,7 @@ def _settled_differences(ledger: Ledger) -> list[Difference]:
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         with ledger.index.quiet():
-            position = _indexed_position(ledger)
+            position = checkpoint.position_in(ledger.index.directory)
             rendered, fold, _, rendered_to = render(ledger.journal, position.seq if position else None)
             differences = compare(ledger.index.directory, rendered, fold, rendered_to)
         if differences or position is None:
@@ -136,23 +145,10 @@ def _settled_differences(ledger: Ledger) -> list[Difference]:
         time.sleep(_PAUSE_S)
 
 
-def _settled_torn(ledger: Ledger) -> TornBytes | None:
+def settled_torn(ledger: Ledger) -> TornBytes | None:
     """The torn tail, unless it was an entry that somebody was writing: under the lock nobody is."""
     with ledger.journal.quiet():
-        torn = ledger.journal.read(_indexed_position(ledger) or START).drain().torn
+        torn = ledger.journal.read(checkpoint.position_in(ledger.index.directory) or START).drain().torn
     if torn is None:
         return None
     return TornBytes(segment=torn.path.name, offset=torn.offset, bytes=torn.size, reason=torn.reason)
-
-
-def _indexed_position(ledger: Ledger) -> Position | None:
-    """The checkpoint, read without writing a byte."""
-    path = ledger.index.directory / checkpoint.DATABASE
-    if not path.is_file():
-        return None
-    try:
-        with checkpoint.reading_a_copy(path) as db:
-            stored = checkpoint.load(db)
-    except (sqlite3.DatabaseError, OSError):
-        return None
-    return stored.position if stored else None

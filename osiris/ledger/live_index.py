@@ -18,7 +18,7 @@ from typing import NamedTuple
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.journal import Journal
 from osiris.events.reader import JournalReader
-from osiris.events.segment import Extent, Position
+from osiris.events.segment import START, Extent, Position
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import Fold, load_fold
 from osiris.ledger.fresh_index import rebuild_index
@@ -82,11 +82,18 @@ class LiveIndex:
         with self._threads, self.lock():
             return self._catch_up_locked(journal, until)
 
-    def rebuild(self, journal: Journal) -> Head:
-        """Render everything afresh from the first entry and swap it in."""
+    def rebuild(self, journal: Journal, up_to_seq: int | None = None) -> Position:
+        """Render everything afresh from the first entry and swap it in; returns how far it got.
+
+        With ``up_to_seq`` nothing behind that entry is looked at, so that it may be corrupt.
+        """
         until = journal.settled()
         with self._threads, self.lock():
-            return self._rebuild_locked(journal, until)
+            if up_to_seq is None:
+                return self._rebuild_locked(journal, until).tail.position
+            self._render_afresh(journal, until, up_to_seq)
+            stored = self._load()
+            return stored[0].position if stored else START
 
     def lines_file(self, journal: Journal, relative: str) -> Path:
         """Where a growing file stands; if it has not the size that the checkpoint says, all is rebuilt first."""
@@ -178,10 +185,10 @@ class LiveIndex:
         self._loaded = (tail.position, fold)
         return Head(fold, tail)
 
-    def _render_afresh(self, journal: Journal, until: Extent | None) -> None:
+    def _render_afresh(self, journal: Journal, until: Extent | None, up_to_seq: int | None = None) -> None:
         self.close()
         try:
-            rebuild_index(self.directory, journal, until)
+            rebuild_index(self.directory, journal, until, up_to_seq)
         except FileNotFoundError:
             return  # somebody deletes the index while it is being made; whoever asked looks again
         except (OSError, sqlite3.OperationalError) as cause:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from osiris.events.catalog import EVENT_TYPES, Event
+from osiris.clock import rfc3339
+from osiris.events.base import OldShape
+from osiris.events.catalog import EVENT_TYPES, Event, UnknownEvent, event_decoder
 from osiris.events.entry import FIRST_PREV, open_entry
-from osiris.events.recovery import JournalRecovered
+from osiris.events.recovery import JournalRecovered, JournalRepaired
 from osiris.events.retention import PrunedRun, RetentionPlanned, RetentionPruned
 from osiris.events.runs import (
     PipelineCompiled,
@@ -84,17 +88,92 @@ MEANINGS: list[Event] = [
         sha256="ab" * 32,
         recovered_at="2026-11-28T00:00:02.000000Z",
     ),
+    JournalRepaired(
+        reason="line 9 (byte 4711): the line does not end as an entry does",
+        last_good_seq=9,
+        bytes_cut=812,
+        entries_cut=2,
+        kept_as=("torn/00000000000000000001-4711-0123456789abcdef.bytes",),
+        last_run_numbers={"orders": 3},
+        fence_removed=True,
+        repaired_at="2026-11-28T00:00:03.000000Z",
+    ),
+    PipelineTagged(
+        idempotency_key="nightly/2026-11-28",
+        pipeline_slug="orders",
+        tags=("x",),
+        tagged_at="2026-11-28T00:00:04.000000Z",
+        added=("x",),
+    ),
+]
+OLDER = GOLDEN.parents[1] / "journal_of_older_shapes" / GOLDEN.name
+"""Lines of a time when the fields that have a default now had not been thought of."""
+OLDER_MEANINGS: list[Event] = [
+    RunStarted(
+        run_id="run-000001_A",
+        number=1,
+        session="01M7Y0ANWRYVPF5TJ8RYCQP4Y2",
+        pipeline_slug="orders",
+        profile="dev",
+        manifest_hash="3f92ac1b",
+        manifest_short="3f92ac1",
+        payload_digest="77aa",
+        started_at="2026-11-21T00:40:01.123456Z",
+        run_logs_path="run_logs/dev/orders/x",
+        aiop_path="aiop/dev/orders/x",
+        manifest_path="build/m.yaml",
+        tags=(),
+        branch="",
+        user="",
+        git_commit="",
+        pid=0,
+        runtime_env={},
+    ),
+    RunFinished(
+        run_id="run-000001_A",
+        pipeline_slug="orders",
+        status="failed",
+        finished_at="2026-11-21T00:41:00.000000Z",
+        duration_ms=5,
+        rows_in=None,
+        rows_out=None,
+        error=RunError(code="x", message="y", step="", line=0, hint=""),
+    ),
+    PipelineTagged(pipeline_slug="orders", tags=("x",), tagged_at="2026-11-21T00:42:00.000000Z", added=(), removed=()),
+    RunTagged(
+        run_id="run-000001_A",
+        pipeline_slug="orders",
+        tags=("x",),
+        tagged_at="2026-11-21T00:43:00.000000Z",
+        added=(),
+        removed=(),
+    ),
 ]
 
 
-def test_every_golden_line_means_what_it_meant_when_it_was_written() -> None:
+class PipelineLabelled(OldShape, frozen=True, kw_only=True, tag="pipeline.labelled"):
+    """A shape as one would be kept after its tag has been left: labels in one text, a time in seconds."""
+
+    pipeline: str
+    labels: str
+    at_s: int
+
+    def upcast(self) -> PipelineTagged:
+        tagged_at = rfc3339(datetime.fromtimestamp(self.at_s, UTC))
+        return PipelineTagged(
+            pipeline_slug=self.pipeline, tags=tuple(sorted(self.labels.split(","))), tagged_at=tagged_at
+        )
+
+
+@pytest.mark.parametrize(("golden", "meanings"), [(GOLDEN, MEANINGS), (OLDER, OLDER_MEANINGS)])
+def test_every_golden_line_means_what_it_meant_when_it_was_written(golden: Path, meanings: list[Event]) -> None:
     prev = FIRST_PREV
     events = []
-    for seq, line in enumerate(GOLDEN.read_bytes().splitlines(keepends=True), start=1):
+    for seq, line in enumerate(golden.read_bytes().splitlines(keepends=True), start=1):
         entry = open_entry(line, seq, prev)
         prev = entry.hash
         events.append(entry.event)
-    assert events == MEANINGS
+    assert events == meanings
 
 
 def test_every_event_type_has_a_golden_line() -> None:
@@ -104,3 +183,16 @@ def test_every_event_type_has_a_golden_line() -> None:
 def test_an_event_is_written_today_as_its_golden_line_says() -> None:
     for line, event in zip(GOLDEN.read_bytes().splitlines(), MEANINGS, strict=True):
         assert msgspec.json.encode(event) in line
+
+
+def test_a_line_of_a_shape_that_is_no_longer_written_is_read_as_what_it_has_become() -> None:
+    golden = b'{"type":"pipeline.labelled","pipeline":"orders","labels":"ml,billing","at_s":1795221601}'
+    assert event_decoder((PipelineLabelled,))(golden) == PipelineTagged(
+        pipeline_slug="orders", tags=("billing", "ml"), tagged_at="2026-11-21T00:40:01.000000Z"
+    )
+    assert isinstance(event_decoder(())(golden), UnknownEvent)
+
+
+def test_an_old_shape_with_impossible_values_is_damage_and_not_unknown() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        event_decoder((PipelineLabelled,))(b'{"type":"pipeline.labelled","pipeline":7,"labels":"","at_s":0}')
