@@ -100,7 +100,7 @@ def _repair_locked(ledger: Ledger, diagnosis: _Diagnosis, plan: Repair) -> Repai
         numbers[slug] = max(number, numbers.get(slug, 0))
     kept_as = tuple(_keep(ledger.journal.directory, path, offset) for path, offset in cut.parts)
     event = JournalRepaired(
-        reason=plan.reason,
+        reason=plan.reason.replace(f"{ledger.journal.directory}/", ""),  # the journal may be moved with its project
         last_good_seq=plan.last_good_seq,
         bytes_cut=cut.size,
         entries_cut=cut.entries,
