@@ -96,6 +96,8 @@ class LockFile:
                 os.close(fd)
         self._fds = (-1, -1)
 
+    __del__ = close
+
     def after_fork(self) -> None:
         """In a forked child: what was inherited is the parent's, and so is whoever held it."""
         self.close()

@@ -4,6 +4,7 @@ from osiris.config.load import base_from_environment, load_config, load_raw_conf
 from osiris.config.rules import select_profile
 from osiris.config.schema import (
     CONFIG_NAME,
+    RUN_ID_TOKENS,
     FilesystemConfig,
     LedgerConfig,
     NamingConfig,
@@ -14,6 +15,7 @@ from osiris.config.schema import (
 
 __all__ = [
     "CONFIG_NAME",
+    "RUN_ID_TOKENS",
     "FilesystemConfig",
     "LedgerConfig",
     "NamingConfig",

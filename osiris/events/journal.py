@@ -98,6 +98,11 @@ class Journal:
         """Whether anything was ever written to it."""
         return bool(list_segments(self.directory))
 
+    def close(self) -> None:
+        """Let go of open files; the next append opens them again."""
+        self._lock.close()
+        self._writer.close()
+
     @contextmanager
     def lock(self, *, behind_fence: bool = False) -> Iterator[None]:
         """The writers' lock; exit 6 past the deadline. Hold it for one append, never for the length of a run.

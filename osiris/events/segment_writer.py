@@ -60,6 +60,8 @@ class SegmentWriter:
             os.close(self._fd)
         self._fd = -1
 
+    __del__ = close
+
     def _undo(self, fd: int, offset: int, cause: OSError) -> None:
         try:
             durable.cut(fd, offset)

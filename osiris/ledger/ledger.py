@@ -117,6 +117,7 @@ class Ledger:
     def close(self) -> None:
         """Let go of open files."""
         self.index.close()
+        self.journal.close()
 
     def _forget(self, session: str) -> None:
         try:

@@ -5,6 +5,7 @@ The order of locks is journal, then index. Nobody who holds the index lock ever 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -178,7 +179,7 @@ class LiveIndex:
             self.close()
             if not (self.directory / checkpoint.DATABASE).exists():
                 raise IndexDrift("its database has gone") from cause
-            raise disk_error("update the index in", self.directory, as_os_error(cause)) from cause
+            raise disk_error("update the index in", self.directory, as_os_error(cause, self.directory)) from cause
         except BaseException:
             self.close()  # the fold may be ahead of the checkpoint now
             raise
@@ -192,7 +193,8 @@ class LiveIndex:
         except FileNotFoundError:
             return  # somebody deletes the index while it is being made; whoever asked looks again
         except (OSError, sqlite3.OperationalError) as cause:
-            raise disk_error("rebuild the index in", self.directory, as_os_error(cause)) from cause
+            os_error = as_os_error(cause, self.directory.parent)
+            raise disk_error("rebuild the index in", self.directory, os_error) from cause
 
     def _has_its_size(self, relative: str) -> bool:
         stored = self._load()
@@ -242,9 +244,15 @@ class LiveIndex:
         return self._db
 
 
-def as_os_error(cause: OSError | sqlite3.OperationalError) -> OSError:
-    """SQLite's "disk is full" and "readonly" as the system error that they stand for."""
+def as_os_error(cause: OSError | sqlite3.OperationalError, directory: Path) -> OSError:
+    """SQLite's "disk is full" and "readonly" as the system error that they stand for.
+
+    Where memory-mapped files beside the database cannot grow, SQLite calls a full disk an I/O error.
+    """
     if isinstance(cause, OSError):
         return cause
+    with contextlib.suppress(OSError):
+        if os.statvfs(directory).f_bavail == 0:
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     numbers = {"SQLITE_FULL": errno.ENOSPC, "SQLITE_READONLY": errno.EROFS, "SQLITE_CANTOPEN": errno.EACCES}
     return OSError(numbers.get(getattr(cause, "sqlite_errorname", ""), errno.EIO), str(cause))

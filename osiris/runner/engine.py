@@ -142,6 +142,8 @@ class _Schedule:
 
     def _collect(self, run: StageRun, future: Future[StageOutcome]) -> None:
         defect = future.exception()
+        if isinstance(defect, OsirisError):
+            raise defect  # the run's own, such as a full disk under its log: what a step fails with is in its outcome
         if defect is None:
             outcome = future.result()
         else:

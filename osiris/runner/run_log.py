@@ -8,7 +8,9 @@ from typing import IO
 
 import msgspec
 
+from osiris import durable
 from osiris.clock import Clock, rfc3339
+from osiris.errors import disk_error
 from osiris.redaction import Redactor
 
 EVENTS_NAME = "events.jsonl"
@@ -47,7 +49,10 @@ class LoggedMetric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunLog:
-    """Writes the three files; any thread may call it. Secret values are scrubbed from every text."""
+    """Writes the three files; any thread may call it. Secret values are scrubbed from every text.
+
+    Exit 7 where the disk does not take a line.
+    """
 
     def __init__(self, directory: Path, clock: Clock, redactor: Redactor) -> None:
         self._clock = clock
@@ -64,14 +69,14 @@ class RunLog:
             self._seq += 1
             message = storable(self._redactor.scrub(event.message))
             event = msgspec.structs.replace(event, seq=self._seq, at=rfc3339(self._clock.now()), message=message)
-            self._events.write(_encode(event) + b"\n")
-            self._text.write(_readable(event).encode() + b"\n")
+            _write(self._events, _encode(event))
+            _write(self._text, _readable(event).encode())
 
     def metric(self, step: str, name: str, value: float, unit: str) -> None:
         """Record one measurement of a step."""
         with self._lock:
             metric = LoggedMetric(at=rfc3339(self._clock.now()), step=step, metric=name, value=value, unit=unit)
-            self._metrics.write(_encode(metric) + b"\n")
+            _write(self._metrics, _encode(metric))
 
     def close(self) -> None:
         """No more is written."""
@@ -94,6 +99,13 @@ def logged(event: str, **fields: object) -> LoggedEvent:
 
 def _open(path: Path) -> IO[bytes]:
     return path.open("wb", buffering=0)  # a killed run's log ends with its last event, not somewhere before it
+
+
+def _write(file: IO[bytes], line: bytes) -> None:
+    try:
+        durable.write_all(file.fileno(), line + b"\n")
+    except OSError as cause:
+        raise disk_error("write the run log", file.name, cause) from cause
 
 
 def _readable(event: LoggedEvent) -> str:
