@@ -36,6 +36,8 @@ from osiris.locks import LockFile, quiet
 
 LOCK_NAME = "LOCK"
 TORN_DIRECTORY = "torn"
+KEEPING = ".keeping.tmp"
+"""The one temporary name in ``torn/``; whoever uses it holds the lock."""
 
 Encoded = tuple[Event, bytes]
 """An event and its JSON, which has been found fit for an entry."""
@@ -206,7 +208,7 @@ class Journal:
             digest = sha256_hex(content)
             kept = self.directory / TORN_DIRECTORY / f"{torn.path.stem}-{torn.offset}-{digest[:16]}.bytes"
             durable.make_directory(kept.parent)
-            durable.replace_file(kept, content, sync=True)
+            durable.replace_file(kept, content, sync=True, temporary=kept.with_name(KEEPING))
         except OSError as cause:
             raise disk_error("keep the torn tail of", torn.path, cause) from cause
         return JournalRecovered(
@@ -279,8 +281,8 @@ def _encoded(event: Event) -> bytes:
         ) from cause
     if len(encoded) > MAX_EVENT_BYTES:
         raise OsirisError(
-            f"an event of {len(encoded):,} bytes is too large: with its frame, an entry has at most "
-            f"{MAX_ENTRY_BYTES:,}",
+            f"an event of {len(encoded):,} bytes is too large: it may have {MAX_EVENT_BYTES:,}, so that an entry has "
+            f"at most {MAX_ENTRY_BYTES:,}",
             "Shorten the texts that it carries; nothing was recorded.",
             code="journal.entry_too_large",
         )

@@ -64,6 +64,10 @@ class JournalReader:
                 before = self._seq
                 yield from self._segments()
                 if self._seq == before:
+                    if self.torn:
+                        raise CorruptSegment(
+                            self.torn.path, self.torn.offset, f"{self.torn.reason}, and another segment follows"
+                        )
                     raise CorruptSegment(stray, 0, f"no entry leads to it: the chain ends at entry {before}")
         except OSError as cause:
             raise disk_error("read the journal in", self.directory, cause) from cause
@@ -122,9 +126,10 @@ class JournalReader:
 
     def _check_start(self) -> None:
         path = Path(self._path(self._segment))
-        if self._offset and not holds(path, self.position):
+        if self._seq and not holds(path, self.position):
+            where = f"at byte {self._offset}" if self._offset else "before it"
             raise corruption(
-                f"{path}: entry {self._seq}, which the index has seen, does not end at byte {self._offset} any more: "
+                f"{path}: entry {self._seq}, which the index has seen, does not end {where} any more: "
                 "the journal was rolled back or changed, or the index is not its own",
                 path,
             )
@@ -134,15 +139,13 @@ class JournalReader:
         return [
             self.directory / segment_name(first_seq)
             for first_seq in list_segments(self.directory)
-            if first_seq > self._segment or (self._from_start and first_seq not in self._seen)
+            if (first_seq > self._segment or (self._from_start and first_seq not in self._seen))
+            and (self._until is None or first_seq <= self._until.segment)
         ]
 
     def _stray_segment(self) -> Path | None:
         """A segment that no entry leads to: it begins too late, or among the entries of another."""
-        if self._ends_here():
-            return None
-        following = self.directory / segment_name(self._seq + 1)
-        return next((stray for stray in self.strays() if stray != following), None)
+        return next(iter(self.strays()), None)
 
     def _ends_here(self) -> bool:
         return self._until is not None and self._until.segment == self._segment

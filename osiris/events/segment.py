@@ -6,6 +6,7 @@ A segment is named by the sequence number of its first entry, so the next one's 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from osiris.events.entry import FIRST_PREV, MAX_ENTRY_BYTES, Sealed, sealed
 _NAME = re.compile(r"([0-9]{20})\.ndjson")
 LONGEST_LINE_BYTES = MAX_ENTRY_BYTES + 1
 _USUAL_LINE_BYTES = 4096
+_WINDOW_BYTES = 8 << 20
+_ENTRY_BEGINS = b'{"seq":'
 
 
 class Position(NamedTuple):
@@ -78,9 +81,9 @@ def rolls_over(position: Position, line_bytes: int, segment_bytes: int) -> bool:
 def holds(path: Path, position: Position) -> bool:
     """Whether the entry that ends at ``position`` in ``path`` is still, byte for byte, the one that was there."""
     if position.offset == 0:
-        return True
+        return position == before_segment(path.parent, position.segment)
     entry = _entry_before(path, position.offset)
-    return entry is not None and entry.hash == position.hash
+    return entry is not None and (entry.seq, entry.hash, entry.id) == position[:3]
 
 
 def before_segment(directory: Path, first_seq: int) -> Position:
@@ -114,13 +117,34 @@ def _entry_before(path: Path, end: int) -> Sealed | None:
 
 
 def judge(path: Path, offset: int, reason: str) -> TornTail | CorruptSegment:
-    """Whether the bytes from ``offset`` on, which begin with a bad line, are a torn tail or a bad middle."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        size = 0
-        while line := file.readline(LONGEST_LINE_BYTES):
-            # The damaged line itself may be a whole entry that stands in the wrong place: that is no torn write either.
-            if sealed(line):
-                return CorruptSegment(path, offset, reason)
-            size += len(line)
+    """Whether the bytes from ``offset`` on, which begin with a bad line, are a torn tail or a bad middle.
+
+    A whole entry anywhere behind, also one that is glued to the bad line or that stands in the wrong place itself, is
+    no part of a torn write.
+    """
+    size = max(path.stat().st_size - offset, 0)
+    if any(sealed_in(path, offset)):
+        return CorruptSegment(path, offset, reason)
     return TornTail(path, offset, size, reason)
+
+
+def sealed_in(path: Path, offset: int) -> Iterator[Sealed]:
+    """Every whole entry in ``path`` from ``offset`` on, wherever it begins."""
+    with path.open("rb") as file:  # not mapped: a writer may cut the tail meanwhile
+        file.seek(offset)
+        content = b""
+        while True:
+            piece = file.read(_WINDOW_BYTES)
+            content += piece
+            start = 0
+            while (start := content.find(_ENTRY_BEGINS, start)) >= 0:
+                if piece and start + LONGEST_LINE_BYTES > len(content):
+                    break
+                end = content.find(b"\n", start, start + LONGEST_LINE_BYTES) + 1
+                entry = sealed(content[start:end]) if end else None
+                if entry is not None:
+                    yield entry
+                start = end if entry is not None else start + 1
+            if not piece:
+                return
+            content = content[start if start >= 0 else -len(_ENTRY_BEGINS) :]

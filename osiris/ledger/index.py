@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from osiris.errors import OsirisError
+from osiris.errors import ExitCode, OsirisError
 from osiris.events.journal import Journal
 from osiris.events.reader import corruption
 from osiris.events.segment import START
@@ -127,8 +127,12 @@ def _check_witness(ledger: Ledger) -> None:
 
 
 def _settled_differences(ledger: Ledger) -> list[Difference]:
-    """Differences that remain while nobody changes the index; what is only behind gets time to be caught up."""
+    """Differences that remain while nobody changes the index.
+
+    What is only behind gets time to reach the end that the journal has now, however much comes behind it meanwhile.
+    """
     deadline = time.monotonic() + _PATIENCE_S
+    wanted = ledger.journal.read(checkpoint.position_in(ledger.index.directory) or START).drain().position
     while True:
         with ledger.index.quiet():
             position = checkpoint.position_in(ledger.index.directory)
@@ -136,19 +140,23 @@ def _settled_differences(ledger: Ledger) -> list[Difference]:
             differences = compare(ledger.index.directory, rendered, fold, rendered_to)
         if differences or position is None:
             return differences
-        head_now = ledger.journal.read(position).drain().position
-        if head_now.seq == position.seq:
+        if position.seq >= wanted.seq:
             return []
         if time.monotonic() > deadline:
-            detail = f"it shows the journal up to entry {position.seq}, which ends at {head_now.seq}"
+            detail = f"it shows the journal up to entry {position.seq}, which ended at {wanted.seq} a while ago"
             return [Difference(path=checkpoint.DATABASE, problem="stale", detail=detail)]
         time.sleep(_PAUSE_S)
 
 
 def settled_torn(ledger: Ledger) -> TornBytes | None:
-    """The torn tail, unless it was an entry that somebody was writing: under the lock nobody is."""
-    with ledger.journal.quiet():
-        torn = ledger.journal.read(checkpoint.position_in(ledger.index.directory) or START).drain().torn
+    """The torn tail, unless it was an entry that somebody is writing: under the lock nobody is."""
+    try:
+        with ledger.journal.quiet(_PATIENCE_S):
+            torn = ledger.journal.read(checkpoint.position_in(ledger.index.directory) or START).drain().torn
+    except OsirisError as error:
+        if error.exit_code != ExitCode.LOCKED:
+            raise
+        return None
     if torn is None:
         return None
     return TornBytes(segment=torn.path.name, offset=torn.offset, bytes=torn.size, reason=torn.reason)

@@ -17,6 +17,7 @@ from osiris.events.runs import RunError, RunInterrupted, RunStarted
 from osiris.events.segment import Extent, Position
 from osiris.ledger.fold import Fold
 from osiris.ledger.live_index import LiveIndex
+from osiris.ledger.names import refuse_unsafe_names
 from osiris.ledger.sessions import Sessions
 from osiris.projections.counters import COUNTERS, CountersState
 from osiris.projections.pipelines import PIPELINES, PipelinesState, PipelineSummary
@@ -38,6 +39,7 @@ class Transaction:
 
     def add(self, event: Event) -> None:
         """Record ``event`` when the transaction ends without an error."""
+        refuse_unsafe_names(event)
         self.events.append(event)
 
     def last_run_number(self, slug: str) -> int:
@@ -102,6 +104,7 @@ class Ledger:
 
     def record_end(self, event: Event) -> Entry:
         """Record how a run of this process ended: nothing is decided, so the state of the index cannot stop it."""
+        refuse_unsafe_names(event)
         entry = self.journal.append(event)
         self.flush()
         return entry

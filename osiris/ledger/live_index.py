@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import sqlite3
+import tempfile
 import threading
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -51,6 +52,7 @@ class LiveIndex:
         self._db: sqlite3.Connection | None = None
         self._db_kept = (-1, False)
         self._pid = os.getpid()
+        self._elsewhere: tempfile.TemporaryDirectory[str] | None = None
         self._threads = threading.RLock()
         self._loaded: tuple[Position, Fold] | None = None
 
@@ -80,8 +82,10 @@ class LiveIndex:
             journal.settled_locked()
         elif until is None:
             until = self._settled(journal)
-        with self._threads, self.lock():
-            return self._catch_up_locked(journal, until)
+        with self._threads:
+            self._go_elsewhere_if_read_only()
+            with self.lock():
+                return self._catch_up_locked(journal, until)
 
     def rebuild(self, journal: Journal, up_to_seq: int | None = None) -> Position:
         """Render everything afresh from the first entry and swap it in; returns how far it got.
@@ -103,6 +107,8 @@ class LiveIndex:
             if not journal.exists() or self._has_its_size(relative):
                 return path
         until = journal.settled()
+        self._go_elsewhere_if_read_only()
+        path = self.directory / relative
         with self._threads, self.lock():
             # Somebody may just have been adding to it: only under the lock a difference counts.
             if not self._has_its_size(relative):
@@ -111,10 +117,26 @@ class LiveIndex:
         return path
 
     def close(self) -> None:
-        """Close the database; the next use opens it again."""
+        """Let go of all; the next use opens the database again."""
+        self._close_database()
+        if self._elsewhere is not None:
+            self._elsewhere.cleanup()
+            self._elsewhere = None
+
+    def _close_database(self) -> None:
         if self._db is not None:
             self._db.close()
         self._db, self._loaded = None, None
+
+    def _go_elsewhere_if_read_only(self) -> None:
+        """Where nothing can be written, a fresh index in the temporary folder shows what this one has not seen."""
+        standing = next(path for path in (self.directory, *self.directory.parents) if path.exists())
+        if self._elsewhere is None and not os.access(standing, os.W_OK):
+            _log.info("the index in %s is behind and cannot be changed: reading the journal afresh", self.directory)
+            self._close_database()
+            self._elsewhere = tempfile.TemporaryDirectory(prefix="osiris-")
+            self.directory = Path(self._elsewhere.name) / "index"
+            self._lock_path = Path(self._elsewhere.name) / "index.lock"
 
     def _current(self, journal: Journal) -> Head | None:
         """The index as it is, if there is nothing that it has not seen."""
@@ -173,21 +195,21 @@ class LiveIndex:
                 counters = [change for change in changes if isinstance(change, SetCounter)]
                 checkpoint.save(self._connection(), tail.position, fold.dump(), new_sizes, counters)
         except FileNotFoundError as cause:
-            self.close()
+            self._close_database()
             raise IndexDrift(f"{cause.filename} has gone") from cause
         except (OSError, sqlite3.OperationalError) as cause:
-            self.close()
+            self._close_database()
             if not (self.directory / checkpoint.DATABASE).exists():
                 raise IndexDrift("its database has gone") from cause
             raise disk_error("update the index in", self.directory, as_os_error(cause, self.directory)) from cause
         except BaseException:
-            self.close()  # the fold may be ahead of the checkpoint now
+            self._close_database()  # the fold may be ahead of the checkpoint now
             raise
         self._loaded = (tail.position, fold)
         return Head(fold, tail)
 
     def _render_afresh(self, journal: Journal, until: Extent | None, up_to_seq: int | None = None) -> None:
-        self.close()
+        self._close_database()
         try:
             rebuild_index(self.directory, journal, until, up_to_seq)
         except FileNotFoundError:
@@ -227,7 +249,7 @@ class LiveIndex:
         except (sqlite3.Error, OSError):
             stored = None
         if stored is None:
-            self.close()
+            self._close_database()
         return stored
 
     def _connection(self, *, frozen: bool = False) -> sqlite3.Connection:
@@ -238,7 +260,7 @@ class LiveIndex:
         path = self.directory / checkpoint.DATABASE
         kept = (path.stat().st_ino, frozen)
         if self._db is None or kept != self._db_kept:
-            self.close()
+            self._close_database()
             self._db = checkpoint.connect_frozen(path) if frozen else checkpoint.connect(path)
             self._db_kept = kept
         return self._db

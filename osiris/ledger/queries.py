@@ -95,7 +95,7 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
         if newest is None:
             raise OsirisError("there is no run yet", "Start one with `osiris run PIPELINE`.", code="run.none")
         return newest
-    slug, _, beginning = reference.rpartition("/")
+    slug, _, beginning = reference.encode("utf-8", "replace").decode().rpartition("/")
     records = _matching(ledger, beginning) if beginning else ()  # every run id begins with nothing
     matches = {run_name(record): record for record in records if slug in ("", record.pipeline_slug)}
     exact = [record for record in matches.values() if record.run_id == beginning]

@@ -17,12 +17,11 @@ from osiris import durable
 from osiris.clock import rfc3339
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.catalog import UnknownEvent, decode_event
-from osiris.events.entry import sealed
-from osiris.events.journal import TORN_DIRECTORY
+from osiris.events.journal import KEEPING, TORN_DIRECTORY
 from osiris.events.reader import JournalReader
 from osiris.events.recovery import JournalRepaired
 from osiris.events.runs import RunStarted
-from osiris.events.segment import LONGEST_LINE_BYTES, segment_name
+from osiris.events.segment import sealed_in, segment_name
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import newer_osiris
 from osiris.ledger.ledger import Ledger
@@ -147,14 +146,10 @@ def _cut_behind(tail: JournalReader) -> _Cut:
     size = entries = 0
     run_numbers: dict[str, int] = {}
     for path, offset in parts:
-        with path.open("rb") as file:
-            file.seek(offset)
-            while line := file.readline(LONGEST_LINE_BYTES):
-                size += len(line)
-                entry = sealed(line)
-                if entry is not None:
-                    entries += 1
-                    _note_number(entry.event, run_numbers)
+        size += path.stat().st_size - offset
+        for entry in sealed_in(path, offset):
+            entries += 1
+            _note_number(entry.event, run_numbers)
     return _Cut(parts, size, entries, run_numbers)
 
 
@@ -179,7 +174,7 @@ def _keep(directory: Path, path: Path, offset: int) -> str:
     folder = directory / TORN_DIRECTORY
     try:
         durable.make_directory(folder)
-        making = folder / f".{path.stem}.tmp"
+        making = folder / KEEPING
         digest = durable.copy_file_part(path, offset, making)
         kept = folder / f"{path.stem}-{offset}-{digest[:16]}.bytes"
         durable.move_into_place(making, kept)
