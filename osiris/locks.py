@@ -61,8 +61,10 @@ class LockFile:
 
     def __init__(self, path: Path, *, guard: Path) -> None:
         self.path = path
+        self._name = str(path)
         self._guard = guard
         self._fds = (-1, -1)
+        self._file = (0, 0)
         self._thread = threading.Lock()
         _descriptors.add(self)
 
@@ -72,6 +74,8 @@ class LockFile:
         if not self._thread.acquire(timeout=timeout_s):
             raise _timed_out(self.path, timeout_s, purpose)
         try:
+            if self._try():
+                return
             for _ in _pauses(deadline):
                 if self._try():
                     return
@@ -111,7 +115,7 @@ class LockFile:
             lock_fd, guard_fd = self._fds
             if not calls.try_exclusive(lock_fd):
                 return False
-            if not _leads_to(self.path, lock_fd) or not _leads_to(self._guard, guard_fd):
+            if not self._is_where_it_was():
                 self.close()
                 continue
             try:
@@ -121,11 +125,20 @@ class LockFile:
                 return False
             return True
 
+    def _is_where_it_was(self) -> bool:
+        try:
+            found = os.stat(self._name)  # noqa: PTH116 - on the path of every append
+        except FileNotFoundError:
+            return False
+        return (found.st_dev, found.st_ino) == self._file
+
     def _open(self) -> None:
         try:
             lock_fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             self._fds = (lock_fd, -1)
             self._fds = (lock_fd, os.open(self._guard, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            opened = os.fstat(lock_fd)
+            self._file = (opened.st_dev, opened.st_ino)
         except OSError as cause:
             self.close()
             raise disk_error("open the lock", self.path, cause) from cause

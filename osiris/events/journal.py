@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -12,15 +13,16 @@ from pathlib import Path
 
 from osiris import durable
 from osiris.canonical import sha256_hex
-from osiris.clock import Clock, next_ulid, rfc3339
+from osiris.clock import Clock, rfc3339
 from osiris.errors import ExitCode, OsirisError, disk_error
-from osiris.events.catalog import Event, encode_event
-from osiris.events.entry import MAX_ENTRY_BYTES, MAX_EVENT_BYTES, Entry, seal
+from osiris.events.catalog import Event
+from osiris.events.entry import Entry
 from osiris.events.fence import Fence, FenceNote
 from osiris.events.file_systems import refuse_untrusted
 from osiris.events.group_commit import GroupCommit
 from osiris.events.reader import JournalReader
 from osiris.events.recovery import JournalRecovered, JournalRepaired
+from osiris.events.sealing import Encoded, encoded, seal_all
 from osiris.events.segment import (
     START,
     Extent,
@@ -28,6 +30,7 @@ from osiris.events.segment import (
     TornTail,
     before_segment,
     list_segments,
+    origin,
     rolls_over,
     segment_name,
 )
@@ -38,9 +41,6 @@ LOCK_NAME = "LOCK"
 TORN_DIRECTORY = "torn"
 KEEPING = ".keeping.tmp"
 """The one temporary name in ``torn/``; whoever uses it holds the lock."""
-
-Encoded = tuple[Event, bytes]
-"""An event and its JSON, which has been found fit for an entry."""
 
 
 class Journal:
@@ -57,7 +57,7 @@ class Journal:
     ) -> None:
         self.directory = directory
         self._allow_file_systems = allow_file_systems
-        self._is_trusted = False
+        self._is_ready = False
         self.fence = Fence(directory)
         self._name = str(directory)
         self._clock = clock
@@ -67,6 +67,7 @@ class Journal:
         self._writer = SegmentWriter(self._name)
         self._group = GroupCommit(self._append_batch)
         self._known = START
+        self._origin = ""
 
     @property
     def known(self) -> Position:
@@ -96,6 +97,12 @@ class Journal:
         first_seqs = [first_seq for first_seq in list_segments(self.directory) if first_seq <= seq + 1]
         return self.read(before_segment(self.directory, max(first_seqs, default=START.segment)))
 
+    def origin(self) -> str:
+        """The hash of the first entry, by which this journal is told from another; "" before there is one."""
+        if not self._origin:
+            self._origin = origin(self.directory)
+        return self._origin
+
     def exists(self) -> bool:
         """Whether anything was ever written to it."""
         return bool(list_segments(self.directory))
@@ -111,13 +118,8 @@ class Journal:
 
         Only a repair goes ``behind_fence``.
         """
-        try:
-            durable.make_directory(self.directory)
-        except OSError as cause:
-            raise disk_error("create", self.directory, cause) from cause
-        if not self._is_trusted:
-            refuse_untrusted(self.directory, self._allow_file_systems)
-            self._is_trusted = True
+        if not self._is_ready:
+            self._get_ready()
         self._lock.take(timeout_s=self._lock_timeout_s, purpose="writing to the journal")
         try:
             if not behind_fence:
@@ -125,6 +127,14 @@ class Journal:
             yield
         finally:
             self._lock.release()
+
+    def _get_ready(self) -> None:
+        try:
+            durable.make_directory(self.directory)
+        except OSError as cause:
+            raise disk_error("create", self.directory, cause) from cause
+        refuse_untrusted(self.directory, self._allow_file_systems)
+        self._is_ready = True
 
     def quiet(self, timeout_s: float | None = None) -> AbstractContextManager[None]:
         """Keep writers out for a moment, without writing a byte; exit 6 past the deadline."""
@@ -137,14 +147,16 @@ class Journal:
         Threads that do so at the same time share one write and one sync. Raises exit 6 past the lock's deadline, 5 on
         corruption, and 7 where the disk fails; its words say whether it was recorded.
         """
-        return self._group.submit((event, _encoded(event)))
+        return self._group.submit((event, encoded(event)))
 
     def append_locked(self, events: Sequence[Event], tail: JournalReader) -> list[Entry]:
         """Append ``events`` in one write and one sync. The caller holds the lock and has drained ``tail`` under it.
 
         Returns their entries; a torn tail is cut first, and its ``journal.recovered`` comes before them.
         """
-        return self._append([(event, _encoded(event)) for event in events], tail)
+        entries = self._append([(event, encoded(event)) for event in events], tail.position, tail.torn)
+        tail.wrote(self._known)
+        return entries
 
     def repair_locked(self, after: Position, strays: Sequence[Path], event: JournalRepaired, moment: datetime) -> Entry:
         """Let the journal go on with ``event`` behind ``after``, whatever stands there; the segments ``strays`` go.
@@ -152,7 +164,7 @@ class Journal:
         The caller holds the lock and has kept a copy of what is lost. Killed in between, it leaves a journal that is
         still corrupt, and is repaired again.
         """
-        [entry], line = _seal([(event, _encoded(event))], after, moment)
+        [entry], line = seal_all([(event, encoded(event))], after, moment)
         path = self.directory / segment_name(after.segment)
         self._writer.close()
         try:
@@ -182,18 +194,30 @@ class Journal:
 
     def _append_batch(self, batch: Sequence[Encoded]) -> Sequence[Entry]:
         with self.lock():
-            return self._append(batch, self.read(self._known).drain())
+            if self._is_at_end():
+                return self._append(batch, self._known, None)
+            tail = self.read(self._known).drain()
+            return self._append(batch, tail.position, tail.torn)
 
-    def _append(self, events: Sequence[Encoded], tail: JournalReader) -> list[Entry]:
+    def _is_at_end(self) -> bool:
+        """Whether nobody has appended since this process did; the usual case, for which no reader is made."""
+        known = self._known
+        if known == START:
+            return False
+        try:
+            size = os.stat(f"{self._name}/{segment_name(known.segment)}").st_size
+        except FileNotFoundError:
+            return False
+        return size == known.offset and not os.access(f"{self._name}/{segment_name(known.seq + 1)}", os.F_OK)
+
+    def _append(self, events: Sequence[Encoded], after: Position, torn: TornTail | None) -> list[Entry]:
         moment = self._clock.now()
-        after, torn = tail.position, tail.torn
         recovered: list[Encoded] = []
         if torn:
             event = self._keep(torn, rfc3339(moment))
-            recovered = [(event, _encoded(event))]
-        entries, lines = _seal([*recovered, *events], after, moment)
+            recovered = [(event, encoded(event))]
+        entries, lines = seal_all([*recovered, *events], after, moment)
         self._known = self._write(lines, entries[-1], after, moment, over_torn_tail=torn is not None)
-        tail.wrote(self._known)
         return entries[len(recovered) :]
 
     def _keep(self, torn: TornTail, recovered_at: str) -> JournalRecovered:
@@ -231,7 +255,8 @@ class Journal:
                 # Its last writer may have been killed before its sync, and no later one will reach the old segment.
                 durable.sync_path(self.directory / segment_name(segment))
                 segment, offset = after.seq + 1, 0
-            self._writer.write(f"{self._name}/{segment_name(segment)}", lines, offset)
+            path = f"{self._name}/{segment_name(segment)}"
+            self._writer.write(path, lines, offset, over_torn_tail=over_torn_tail)
         except UndoFailed as failed:
             raise self._fenced_off(segment, offset, moment, failed) from failed
         except OSError as cause:
@@ -253,37 +278,3 @@ class Journal:
             exit_code=ExitCode.DISK,
             path=str(self.directory / name),
         )
-
-
-def _seal(events: Sequence[Encoded], after: Position, moment: datetime) -> tuple[list[Entry], bytes]:
-    at = rfc3339(moment)
-    seq, ulid, prev = after.seq, after.id, after.hash
-    entries: list[Entry] = []
-    lines: list[bytes] = []
-    for event, encoded in events:
-        seq, ulid = seq + 1, next_ulid(moment, after=ulid)
-        line, digest = seal(seq, ulid, at, prev, encoded)
-        entries.append(Entry(seq, ulid, at, prev, digest, event))
-        lines.append(line)
-        prev = digest
-    return entries, b"".join(lines)
-
-
-def _encoded(event: Event) -> bytes:
-    """The event's JSON; an error where it cannot stand in an entry, before anything is locked or written."""
-    try:
-        encoded = encode_event(event)
-    except UnicodeEncodeError as cause:
-        raise OsirisError(
-            f"a text in {type(event).__name__} cannot be written as UTF-8: {cause.reason}",
-            "Remove the lone surrogate from that text; nothing was recorded.",
-            code="journal.not_utf8",
-        ) from cause
-    if len(encoded) > MAX_EVENT_BYTES:
-        raise OsirisError(
-            f"an event of {len(encoded):,} bytes is too large: it may have {MAX_EVENT_BYTES:,}, so that an entry has "
-            f"at most {MAX_ENTRY_BYTES:,}",
-            "Shorten the texts that it carries; nothing was recorded.",
-            code="journal.entry_too_large",
-        )
-    return encoded

@@ -23,6 +23,7 @@ from osiris.events.segment import (
 )
 
 _BUFFER_BYTES = 1 << 20
+_LEAST_BUFFER_BYTES = 1 << 12
 
 
 class JournalReader:
@@ -107,7 +108,8 @@ class JournalReader:
         limit = self._until.size if self._ends_here() and self._until else sys.maxsize
         while not self.torn:
             seq, prev, offset = self._seq, self._hash, self._offset
-            with open(path, "rb", buffering=_BUFFER_BYTES) as file:
+            ahead = min(max(self._size(path) - offset, _LEAST_BUFFER_BYTES), _BUFFER_BYTES)
+            with open(path, "rb", buffering=ahead) as file:
                 file.seek(offset)
                 readline = file.readline
                 while line := readline(LONGEST_LINE_BYTES):

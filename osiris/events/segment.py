@@ -86,6 +86,16 @@ def holds(path: Path, position: Position) -> bool:
     return entry is not None and (entry.seq, entry.hash, entry.id) == position[:3]
 
 
+def origin(directory: Path) -> str:
+    """The hash of the journal's first entry, by which one journal is told from another; "" where it has none."""
+    try:
+        with (directory / segment_name(START.segment)).open("rb") as file:
+            entry = sealed(file.readline(LONGEST_LINE_BYTES))
+    except OSError:
+        return ""
+    return entry.hash if entry else ""
+
+
 def before_segment(directory: Path, first_seq: int) -> Position:
     """The place before the segment that begins with entry ``first_seq``, where reading can begin; else the start.
 

@@ -34,8 +34,8 @@ class SegmentWriter:
         self._fd = -1
         self._file = (0, 0)
 
-    def write(self, path: str, lines: bytes, offset: int) -> None:
-        """Put ``lines`` at ``offset`` of ``path``, the end of its last good entry; whatever stood behind goes.
+    def write(self, path: str, lines: bytes, offset: int, *, over_torn_tail: bool) -> None:
+        """Put ``lines`` at ``offset`` of ``path``, the end of its last good entry; a torn tail behind it goes.
 
         Once this returns they survive a power cut. ``OSError`` if the disk fails: then the segment is as it was.
         :class:`UndoFailed` from it if that could not be had.
@@ -47,8 +47,8 @@ class SegmentWriter:
                 raise OSError(
                     errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({written} of {len(lines)} bytes were written)"
                 )
-            if os.fstat(fd).st_size > offset + len(lines):
-                durable.cut(fd, offset + len(lines))  # what is left of a torn tail
+            if over_torn_tail:
+                durable.cut(fd, offset + len(lines))  # what is left of it
             durable.sync_file(fd)
         except OSError as cause:
             self._undo(fd, offset, cause)

@@ -11,15 +11,19 @@ import contextlib
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from osiris.canonical import digest
 from osiris.events.segment import Position
-from osiris.projections.base import SetCounter
+from osiris.ledger.home import home_of
+from osiris.projections.base import SetCounter, SetKey
 
 DATABASE = "counters.sqlite"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_HOME = "home"
+"""The one table that a comparison leaves out: it says where the file lies, not what the journal says."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS counters (
@@ -28,10 +32,13 @@ CREATE TABLE IF NOT EXISTS counters (
     updated_at TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS checkpoint (
-    seq INTEGER NOT NULL, hash TEXT NOT NULL, id TEXT NOT NULL, segment INTEGER NOT NULL, end_offset INTEGER NOT NULL
+    seq INTEGER NOT NULL, hash TEXT NOT NULL, id TEXT NOT NULL, segment INTEGER NOT NULL, end_offset INTEGER NOT NULL,
+    origin TEXT NOT NULL, digest TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS projection_states (projection TEXT PRIMARY KEY, state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS idempotency_keys (key TEXT PRIMARY KEY, seq INTEGER NOT NULL, hash TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS home (boot_id TEXT NOT NULL, inode INTEGER NOT NULL);
 """
 
 _BUMP = (
@@ -41,11 +48,20 @@ _BUMP = (
 
 
 class Checkpoint(NamedTuple):
-    """What one read of the database says: the position, the dumped states, the size of each growing file."""
+    """What the index shows: the journal up to ``position``, whose first entry has the hash ``origin``.
+
+    With it the dumped states of the fold, by projection, and the size of each growing file.
+    """
 
     position: Position
+    origin: str
     states: dict[str, str]
     sizes: dict[str, int]
+
+
+def _digest(shown: Checkpoint) -> str:
+    """Notices an edit by hand: run numbers are decided from these states."""
+    return digest([list(shown.position), shown.origin, shown.states, shown.sizes])
 
 
 def create(path: Path) -> None:
@@ -106,44 +122,75 @@ def load(db: sqlite3.Connection) -> Checkpoint | None:
         try:
             if db.execute("PRAGMA user_version").fetchone()[0] != FORMAT_VERSION:
                 return None
-            rows = db.execute("SELECT seq, hash, id, segment, end_offset FROM checkpoint").fetchall()
+            rows = db.execute("SELECT seq, hash, id, segment, end_offset, origin, digest FROM checkpoint").fetchall()
             if len(rows) != 1:
                 return None
+            *position, origin, stated = rows[0]
             states = dict(db.execute("SELECT projection, state FROM projection_states"))
-            return Checkpoint(Position(*rows[0]), states, dict(db.execute("SELECT path, bytes FROM files")))
+            shown = Checkpoint(Position(*position), origin, states, dict(db.execute("SELECT path, bytes FROM files")))
         finally:
             db.execute("COMMIT")
-    except sqlite3.DatabaseError:
+        return shown if _digest(shown) == stated else None
+    except (sqlite3.DatabaseError, TypeError, ValueError):  # a value of another type is an edit as well
         return None
 
 
-def position_in(directory: Path) -> Position | None:
-    """How far the index in ``directory`` has come, read without writing a byte; None where it cannot be told."""
+def is_at_home(db: sqlite3.Connection, path: Path) -> bool:
+    """Whether the database at ``path`` was written since the machine was started, and has not been copied."""
+    try:
+        return db.execute("SELECT boot_id, inode FROM home").fetchall() == [tuple(home_of(path))]
+    except sqlite3.DatabaseError:
+        return False
+
+
+def settle_home(db: sqlite3.Connection, path: Path) -> None:
+    """The database at ``path`` is at home here and now: what it shows is what the journal says."""
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("DELETE FROM home")
+    db.execute("INSERT INTO home VALUES (?, ?)", home_of(path))
+    db.execute("COMMIT")
+
+
+def witness_in(directory: Path, origin: str) -> Position | None:
+    """How far the index in ``directory`` has come, read without writing a byte; None where it cannot be told.
+
+    None as well for an index that was copied here from another journal than the one that begins with ``origin``.
+    """
     path = directory / DATABASE
     if not path.is_file():
         return None
     try:
         with reading_a_copy(path) as db:
             stored = load(db)
+            is_own = stored is not None and (stored.origin == origin or is_at_home(db, path))
     except (sqlite3.DatabaseError, OSError):
         return None
-    return stored.position if stored else None
+    return stored.position if stored and is_own else None
+
+
+def recorded_with(db: sqlite3.Connection, key: str) -> tuple[int, str] | None:
+    """``seq`` and ``hash`` of the entry that was recorded with an idempotency key; None if none was."""
+    found: tuple[int, str] | None = db.execute(
+        "SELECT seq, hash FROM idempotency_keys WHERE key = ?", (key,)
+    ).fetchone()
+    return found
 
 
 def save(
-    db: sqlite3.Connection,
-    position: Position,
-    states: dict[str, str],
-    sizes: dict[str, int],
-    counters: Iterable[SetCounter],
+    db: sqlite3.Connection, shown: Checkpoint, changed_files: Collection[str], rows: Iterable[SetCounter | SetKey]
 ) -> None:
-    """Move the checkpoint: position, states, changed sizes and counters in one transaction."""
+    """Move the checkpoint, in one transaction; of the sizes only those of ``changed_files`` are written."""
+    position, origin, states, sizes = shown
+    rows = list(rows)
     db.execute("BEGIN IMMEDIATE")
-    db.executemany(_BUMP, counters)
+    db.executemany(_BUMP, [row for row in rows if isinstance(row, SetCounter)])
+    db.executemany(
+        "INSERT OR IGNORE INTO idempotency_keys VALUES (?, ?, ?)", [row for row in rows if isinstance(row, SetKey)]
+    )
     db.execute("DELETE FROM checkpoint")
-    db.execute("INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?)", position)
+    db.execute("INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?)", (*position, origin, _digest(shown)))
     db.executemany("INSERT OR REPLACE INTO projection_states VALUES (?, ?)", states.items())
-    db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", sizes.items())
+    db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", [(path, sizes[path]) for path in changed_files])
     db.execute("COMMIT")
     # Bring the main file up to date, so that a reader that must not write anything sees the truth in it.
     db.execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -153,6 +200,7 @@ def dump_rows(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     """Schema and ordered rows of every table: how two databases are compared."""
     tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
     schema = db.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
+    tables = [name for name in tables if name != _HOME]
     rows = {name: db.execute(f'SELECT * FROM "{name}" ORDER BY 1').fetchall() for name in tables}  # noqa: S608
     return {"(schema)": schema, **rows}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import mmap
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -33,6 +34,7 @@ from osiris.projections.runs import (
 )
 
 _MATCHES_TO_NAME = 5
+_INCREMENTAL = re.compile(r"run-[0-9]+")
 _TRIES = 2
 _log = logging.getLogger("osiris.ledger")
 _told_of_newer: WeakSet[Ledger] = WeakSet()
@@ -97,7 +99,12 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
         return newest
     slug, _, beginning = reference.encode("utf-8", "replace").decode().rpartition("/")
     records = _matching(ledger, beginning) if beginning else ()  # every run id begins with nothing
-    matches = {run_name(record): record for record in records if slug in ("", record.pipeline_slug)}
+    matches: dict[str, RunRecord] = {}
+    for record in records:
+        if slug in ("", record.pipeline_slug):
+            if record.run_id == beginning and (slug or not _INCREMENTAL.fullmatch(beginning)):
+                return record  # there is no other: the rest of a long history need not be looked through
+            matches[run_name(record)] = record
     exact = [record for record in matches.values() if record.run_id == beginning]
     found = exact or list(matches.values())
     if len(found) == 1:
