@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from osiris.config import FilesystemConfig
 from osiris.events.journal import Journal
 from osiris.events.runs import RunFinished
 from osiris.layout.paths import FilesystemContract
+from osiris.ledger import checkpoint
 from osiris.ledger.ledger import Ledger
 from osiris.ledger.live_index import LiveIndex
 from osiris.ledger.runs import Build, RunRequest, StartedRun, finish_run, start_run
@@ -78,6 +80,13 @@ def ending(run: StartedRun, status: str = "success", rows: int | None = 3) -> Ru
         rows_in=rows,
         rows_out=rows,
     )
+
+
+def at_home(index: Path) -> None:
+    """Let a copied index count as if it had been written where it is: tests of what is trusted damage it afterwards."""
+    path = index / checkpoint.DATABASE
+    with contextlib.closing(checkpoint.connect(path)) as db:
+        checkpoint.settle_home(db, path)
 
 
 def text_files(directory: Path) -> dict[str, bytes]:

@@ -71,8 +71,13 @@ class Journal:
 
     @property
     def known(self) -> Position:
-        """The end of what this process has appended itself; that is on the disk, with all that stands before it."""
+        """The end of what this process has appended or found good; that is on the disk, with all that stands before."""
         return self._known
+
+    def adopt(self, position: Position) -> None:
+        """What ends at ``position`` was found good and :meth:`settled`; the next append need not look at it again."""
+        if position.seq > self._known.seq:
+            self._known = position
 
     def read(self, after: Position = START, until: Extent | None = None) -> JournalReader:
         """Entries behind ``after``, in order, and none behind ``until``."""

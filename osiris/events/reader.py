@@ -64,7 +64,7 @@ class JournalReader:
                 # Entries and a roll-over may have come since the last segment was read: only what stays is a gap.
                 before = self._seq
                 yield from self._segments()
-                if self._seq == before:
+                if self._seq == before and stray in self.strays():
                     if self.torn:
                         raise CorruptSegment(
                             self.torn.path, self.torn.offset, f"{self.torn.reason}, and another segment follows"

@@ -8,6 +8,8 @@ the rest of the index.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -154,7 +156,8 @@ def settle_home(db: sqlite3.Connection, path: Path) -> None:
 def witness_in(directory: Path, origin: str) -> Position | None:
     """How far the index in ``directory`` has come, read without writing a byte; None where it cannot be told.
 
-    None as well for an index that was copied here from another journal than the one that begins with ``origin``.
+    None as well for an index that was copied here from another journal than the one that begins with ``origin``; a
+    journal whose first entry is gone ("") is none that could deny it.
     """
     path = directory / DATABASE
     if not path.is_file():
@@ -162,7 +165,7 @@ def witness_in(directory: Path, origin: str) -> Position | None:
     try:
         with reading_a_copy(path) as db:
             stored = load(db)
-            is_own = stored is not None and (stored.origin == origin or is_at_home(db, path))
+            is_own = stored is not None and (origin in ("", stored.origin) or is_at_home(db, path))
     except (sqlite3.DatabaseError, OSError):
         return None
     return stored.position if stored and is_own else None
@@ -203,6 +206,20 @@ def dump_rows(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     tables = [name for name in tables if name != _HOME]
     rows = {name: db.execute(f'SELECT * FROM "{name}" ORDER BY 1').fetchall() for name in tables}  # noqa: S608
     return {"(schema)": schema, **rows}
+
+
+def as_os_error(cause: OSError | sqlite3.OperationalError, directory: Path) -> OSError:
+    """SQLite's "disk is full" and "readonly" as the system error that they stand for.
+
+    Where memory-mapped files beside the database cannot grow, SQLite calls a full disk an I/O error.
+    """
+    if isinstance(cause, OSError):
+        return cause
+    with contextlib.suppress(OSError):
+        if os.statvfs(directory).f_bavail == 0:
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    numbers = {"SQLITE_FULL": errno.ENOSPC, "SQLITE_READONLY": errno.EROFS, "SQLITE_CANTOPEN": errno.EACCES}
+    return OSError(numbers.get(getattr(cause, "sqlite_errorname", ""), errno.EIO), str(cause))
 
 
 def _initialise(db: sqlite3.Connection) -> None:

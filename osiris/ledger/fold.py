@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -11,23 +11,25 @@ from osiris.errors import ExitCode, OsirisError
 from osiris.events.catalog import EVENT_TYPES, UnknownEvent
 from osiris.events.entry import Entry
 from osiris.projections import PROJECTIONS
-from osiris.projections.base import Change, Projection
+from osiris.projections.base import Change, Projection, Step
 
 _State = TypeVar("_State", bound=msgspec.Struct)
 _encode = msgspec.json.Encoder().encode
 
 
 class Fold:
-    """The states of all projections behind some entry.
+    """The states of all projections behind some entry: by default those before the first.
 
     ``unknown`` counts, by type, the events of a newer Osiris that were passed over.
     """
 
-    def __init__(self) -> None:
-        self._states: dict[str, msgspec.Struct] = {
-            projection.name: projection.state_type() for projection in PROJECTIONS
-        }
-        self.unknown: dict[str, int] = {}
+    def __init__(self, states: dict[str, msgspec.Struct] | None = None, unknown: dict[str, int] | None = None) -> None:
+        self._states = states or {projection.name: projection.state_type() for projection in PROJECTIONS}
+        self.unknown = unknown or {}
+        self._steps: dict[type, list[tuple[Step, object]]] = {UnknownEvent: [(_pass_over, self.unknown)]}
+        for projection in PROJECTIONS:
+            for event_type, step in projection.steps.items():
+                self._steps.setdefault(event_type, []).append((step, self._states[projection.name]))
 
     def state(self, projection: Projection, state_type: type[_State]) -> _State:
         """The state of one projection, typed."""
@@ -38,19 +40,17 @@ class Fold:
 
     def advance(self, entry: Entry) -> list[Change]:
         """Fold one more entry and return what it changes in the index, in order."""
-        if isinstance(entry.event, UnknownEvent):
-            self.unknown[entry.event.type] = self.unknown.get(entry.event.type, 0) + 1
-            return []
-        changes: list[Change] = []
-        for projection in PROJECTIONS:
-            changes += projection.apply(self._states[projection.name], entry)
-        return changes
+        event = entry.event
+        return [change for step, state in self._steps.get(type(event), ()) for change in step(state, event, entry)]
 
     def run(self, entries: Iterable[Entry], sink: Callable[[Change], None]) -> None:
         """Fold all ``entries`` and hand every change to ``sink``."""
+        steps_of = self._steps.get
         for entry in entries:
-            for change in self.advance(entry):
-                sink(change)
+            event = entry.event
+            for step, state in steps_of(type(event), ()):
+                for change in step(state, event, entry):
+                    sink(change)
 
     def refuse_newer(self) -> None:
         """Exit 8 where a newer Osiris wrote to this journal: what its events mean is not known here."""
@@ -79,16 +79,19 @@ def load_fold(texts: dict[str, str]) -> Fold | None:
     None where this version folds otherwise: another set of projections, a state of another shape, or events that were
     unknown then and are known now. Such an index is rebuilt.
     """
-    fold = Fold()
     try:
-        fold.unknown = msgspec.json.decode(texts.get("unknown", "{}"), type=dict[str, int])
-        states: dict[str, Any] = {
+        unknown = msgspec.json.decode(texts.get("unknown", "{}"), type=dict[str, int])
+        states: dict[str, msgspec.Struct] = {
             projection.name: msgspec.json.decode(texts[projection.name], type=projection.state_type)
             for projection in PROJECTIONS
         }
     except (KeyError, msgspec.MsgspecError):
         return None
-    if len(texts) != len(states) + 1 or fold.unknown.keys() & EVENT_TYPES.keys():
+    if len(texts) != len(states) + 1 or unknown.keys() & EVENT_TYPES.keys():
         return None
-    fold._states = states
-    return fold
+    return Fold(states, unknown)
+
+
+def _pass_over(unknown: dict[str, int], event: UnknownEvent, entry: Entry) -> tuple[Change, ...]:  # noqa: ARG001 - a step has it
+    unknown[event.type] = unknown.get(event.type, 0) + 1
+    return ()

@@ -1,16 +1,18 @@
 """An index made from nothing but the journal, beside the old one, and swapped in file by file.
 
-Killed at any point, it leaves an index without a database, which the next command rebuilds. Memory is bounded by the
-number of pipelines and of retro-active changes, not by the length of the history.
+Killed at any point, it leaves an index without a database, which the next command rebuilds. What later entries say
+about lines of earlier ones is edited into the finished files, so that one pass over the journal is enough.
 """
 
 from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 from collections.abc import Iterator
-from itertools import islice
+from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 from osiris import durable
 from osiris.errors import OsirisError
@@ -19,96 +21,84 @@ from osiris.events.reader import JournalReader
 from osiris.events.segment import Extent
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import Fold
-from osiris.projections.base import Append, Change, Prepend, Revise, SetCounter, Write
+from osiris.ledger.replay import Edits, Replay, revised
 
-Revisions = dict[tuple[str, bytes], list[Revise]]
-"""What later entries say about lines of earlier ones, by file and line key, in journal order."""
-
-_FLUSH_BYTES = 8 * 1024 * 1024
-
-
-class LineRevisions:
-    """Collects revisions in a first fold, and applies them to each line as it is made in a second one."""
-
-    def __init__(self, known: Revisions | None = None) -> None:
-        self._known = known or {}
-        self.found: Revisions = {}
-
-    def note(self, change: Revise) -> None:
-        """Remember one revision."""
-        self.found.setdefault((change.path, change.key), []).append(change)
-
-    def final(self, path: str, line: bytes) -> bytes:
-        """``line`` as the end of the journal has it."""
-        if self._known:
-            key = line[: line.index(b",", line.index(b",") + 1) + 1]  # a line is known by its first two fields
-            for revision in self._known.get((path, key), ()):
-                line = revision.edit(line)
-        return line
-
-    def complete(self) -> bool:
-        """Whether every revision that was found had been known before: the lines are final."""
-        return self.found.keys() <= self._known.keys()
+_BUFFER_BYTES = 128 * 1024 * 1024
+_BLOCK_BYTES = 1024 * 1024
+_LINES_AT_ONCE = 1024
 
 
-class FreshFiles:
-    """Writes the files of a new index in ``directory``; newest-first files stay oldest-first until :meth:`finish`."""
+class FreshFiles(Replay):
+    """Writes the files of a new index in ``directory``.
 
-    def __init__(self, directory: Path, revisions: LineRevisions) -> None:
+    Each flush adds a piece to a file. The pieces of a newest-first file are newest first in themselves, so that it is
+    enough for :meth:`finish` to turn their order round.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(_BUFFER_BYTES)
         self._directory = directory
-        self.revisions = revisions
-        self._buffers: dict[str, bytearray] = {}
-        self._buffered_bytes = 0
-        self._newest_first: set[str] = set()
-        self._whole: dict[str, bytes] = {}
-        self.counters: dict[str, SetCounter] = {}
-
-    def apply(self, change: Change) -> None:
-        """Carry out one change."""
-        match change:
-            case Append(path=path, line=line):
-                self._add(path, line)
-            case Prepend(path=path, line=line):
-                self._newest_first.add(path)
-                self._add(path, line)
-            case Write(path=path, content=content):
-                self._whole[path] = content
-            case Revise():
-                self.revisions.note(change)
-            case SetCounter(slug=slug):
-                self.counters[slug] = change
+        self._folders: set[str] = set()
+        self._ends: dict[str, list[int]] = {}
 
     def finish(self) -> dict[str, int]:
         """Complete every file; returns the size of each growing one."""
-        self._flush()
         sizes: dict[str, int] = {}
-        for path in self._buffers:
-            target = self._directory / path
-            if path in self._newest_first:
-                _reverse_lines(target)
-            sizes[path] = target.stat().st_size
-        for path, content in self._whole.items():
-            target = self._directory / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            durable.write_file(target, content, sync=False)
+        for path, ends in self._ends.items():
+            edits = self.edits.get(path, {})
+            sizes[path] = ends[-1]
+            if edits or (len(ends) > 1 and path in self.newest_first):
+                sizes[path] = self._put_right(path, ends, edits)
+        for path, render in self.whole.items():
+            durable.write_file(self._target(path), render(), sync=False)
         return sizes
 
-    def _add(self, path: str, line: bytes) -> None:
-        line = self.revisions.final(path, line)
-        self._buffers.setdefault(path, bytearray()).extend(line)
-        self._buffered_bytes += len(line)
-        if self._buffered_bytes > _FLUSH_BYTES:
-            self._flush()
+    def flush(self, path: str, lines: list[bytes]) -> None:
+        """Add ``lines`` to the file as one piece."""
+        if path in self.newest_first:
+            lines.reverse()
+        ends = self._ends.setdefault(path, [])
+        size = ends[-1] if ends else 0
+        fd = os.open(self._target(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            for start in range(0, len(lines), _LINES_AT_ONCE):
+                content = b"".join(lines[start : start + _LINES_AT_ONCE])
+                durable.write_all(fd, content)
+                size += len(content)
+        finally:
+            os.close(fd)
+        ends.append(size)
 
-    def _flush(self) -> None:
-        for path, buffer in self._buffers.items():
-            if buffer:
-                target = self._directory / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("ab") as file:
-                    file.write(buffer)
-                buffer.clear()
-        self._buffered_bytes = 0
+    def _put_right(self, path: str, ends: list[int], edits: Edits) -> int:
+        """Write the pieces anew in the order of the finished file, with ``edits`` made; returns its size."""
+        target = self._target(path)
+        temporary = target.with_name(target.name + ".right")
+        pieces = list(pairwise([0, *ends]))
+        if path in self.newest_first:
+            pieces.reverse()
+        with target.open("rb") as source, temporary.open("wb") as right:
+            for start, end in pieces:
+                source.seek(start)
+                for block in _blocks(source, end - start, by_lines=bool(edits)):
+                    right.write(revised(block, edits) if edits else block)
+            size = right.tell()
+        target.unlink()  # else some file systems would write the new bytes to the disk before they go on
+        temporary.rename(target)
+        return size
+
+    def _target(self, path: str) -> Path:
+        target = self._directory / path
+        folder = path.rpartition("/")[0]
+        if folder not in self._folders:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        return target
+
+
+def _blocks(source: BinaryIO, size: int, *, by_lines: bool) -> Iterator[bytes]:
+    while size and (block := source.readline() if by_lines else source.read(min(_BLOCK_BYTES, size))):
+        size -= len(block)
+        yield block
 
 
 def rebuild_index(directory: Path, journal: Journal, until: Extent | None, up_to_seq: int | None = None) -> None:
@@ -129,17 +119,14 @@ def rebuild_index(directory: Path, journal: Journal, until: Extent | None, up_to
 def _rebuild_beside(
     fresh: Path, directory: Path, journal: Journal, until: Extent | None, up_to_seq: int | None
 ) -> None:
-    fold, tail, files = _fold_into(fresh, journal.read(until=until), LineRevisions(), up_to_seq)
-    if not files.revisions.complete():
-        # The second fold ends where the first did: a revision that came since would not be known to it.
-        durable.remove_tree(fresh)
-        known = LineRevisions(files.revisions.found)
-        fold, tail, files = _fold_into(fresh, journal.read(until=until), known, up_to_seq=tail.position.seq)
+    fold, tail, files = _fold_into(fresh, journal.read(until=until), up_to_seq)
     sizes = files.finish()
     database = fresh / checkpoint.DATABASE
     checkpoint.create(database)
     with contextlib.closing(checkpoint.connect(database)) as db:
-        checkpoint.save(db, tail.position, fold.dump(), sizes, files.counters.values())
+        shown = checkpoint.Checkpoint(tail.position, journal.origin(), fold.dump(), sizes)
+        checkpoint.save(db, shown, sizes, files.rows())
+        checkpoint.settle_home(db, database)
     _swap(fresh, directory)
 
 
@@ -155,52 +142,30 @@ def _refuse_foreign(directory: Path) -> None:
             )
 
 
-def _fold_into(
-    fresh: Path, tail: JournalReader, revisions: LineRevisions, up_to_seq: int | None = None
-) -> tuple[Fold, JournalReader, FreshFiles]:
+def _fold_into(fresh: Path, tail: JournalReader, up_to_seq: int | None) -> tuple[Fold, JournalReader, FreshFiles]:
     fresh.mkdir(parents=True)
-    fold, files = Fold(), FreshFiles(fresh, revisions)
-    fold.run(islice(tail, up_to_seq), files.apply)
-    return fold, tail, files
+    files = FreshFiles(fresh)
+    return files.run(tail, up_to_seq), tail, files
 
 
 def _swap(fresh: Path, directory: Path) -> None:
-    """Move every file of ``fresh`` over the one in ``directory`` and remove what does not belong there.
+    """Put what ``fresh`` holds in the place of all that ``directory`` holds, which goes where ``fresh`` will go.
 
-    The old database goes first and the new one comes last: in between, nobody takes the index for usable.
+    Folders move as a whole, for they may hold thousands of files. The old database goes first and the new one comes
+    last: in between, nobody takes the index for usable.
     """
     if not directory.is_dir():
         durable.remove_tree(directory)
         directory.mkdir(parents=True, exist_ok=True)
     for suffix in ("", "-wal", "-shm"):
         durable.remove_tree(directory / f"{checkpoint.DATABASE}{suffix}")
-    wanted = {path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file()} - {Path(checkpoint.DATABASE)}
-    _clear(directory, wanted)
-    for path in sorted(wanted):
-        target = directory / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (fresh / path).replace(target)
-    (fresh / checkpoint.DATABASE).replace(directory / checkpoint.DATABASE)
-
-
-def _clear(directory: Path, wanted: set[Path]) -> None:
-    """Remove everything under ``directory`` but plain files that are ``wanted`` and the folders that hold them."""
-    folders = {parent for path in wanted for parent in path.parents}
-    for path in sorted(directory.rglob("*"), reverse=True):
-        relative = path.relative_to(directory)
-        is_plain = not path.is_symlink()
-        if not (
-            (relative in wanted and is_plain and path.is_file()) or (relative in folders and is_plain and path.is_dir())
-        ):
-            durable.remove_tree(path)
-
-
-def _reverse_lines(path: Path) -> None:
-    temporary = path.with_name(path.name + ".reversed")
-    with temporary.open("wb") as target:
-        for line in lines_backward(path):
-            target.write(line)
-    temporary.replace(path)
+    wanted = sorted(fresh.iterdir(), key=lambda path: (path.name == checkpoint.DATABASE, path.name))
+    old = fresh / ".old"
+    old.mkdir()
+    for path in list(directory.iterdir()):
+        path.rename(old / path.name)
+    for path in wanted:
+        path.rename(directory / path.name)
 
 
 def lines_backward(path: Path) -> Iterator[bytes]:

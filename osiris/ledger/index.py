@@ -10,10 +10,11 @@ import msgspec
 from osiris.errors import ExitCode, OsirisError
 from osiris.events.journal import Journal
 from osiris.events.reader import corruption
-from osiris.events.segment import START
+from osiris.events.segment import START, Position
 from osiris.ledger import checkpoint
 from osiris.ledger.ledger import Ledger
-from osiris.ledger.verify import Difference, compare, render
+from osiris.ledger.line_comparison import Difference
+from osiris.ledger.verify import check
 
 _PATIENCE_S = 2.0
 _PAUSE_S = 0.02
@@ -63,8 +64,7 @@ def verify_index(ledger: Ledger, against: JournalHead | None = None) -> Verifica
     _check_witness(ledger)
     if against is not None:
         _check_extends(journal, against)
-    rendered, fold, tail, position = render(journal)
-    differences = compare(directory, rendered, fold, position)
+    differences, fold, tail, position = check(directory, journal)
     if differences:
         differences = _settled_differences(ledger)
     torn = settled_torn(ledger) if tail.torn else None
@@ -99,7 +99,7 @@ def rebuild(ledger: Ledger, up_to_seq: int | None = None) -> Rebuilt:
 
 def head(ledger: Ledger) -> JournalHead:
     """The journal's last entry, found from where the index knows it. Writes nothing."""
-    position = ledger.journal.read(checkpoint.position_in(ledger.index.directory) or START).drain().position
+    position = ledger.journal.read(_witness(ledger) or START).drain().position
     return JournalHead(seq=position.seq, hash=position.hash)
 
 
@@ -121,7 +121,7 @@ def _check_extends(journal: Journal, against: JournalHead) -> None:
 
 
 def _check_witness(ledger: Ledger) -> None:
-    position = checkpoint.position_in(ledger.index.directory)
+    position = _witness(ledger)
     if position is not None:
         next(iter(ledger.journal.read(position)), None)
 
@@ -132,12 +132,11 @@ def _settled_differences(ledger: Ledger) -> list[Difference]:
     What is only behind gets time to reach the end that the journal has now, however much comes behind it meanwhile.
     """
     deadline = time.monotonic() + _PATIENCE_S
-    wanted = ledger.journal.read(checkpoint.position_in(ledger.index.directory) or START).drain().position
+    wanted = ledger.journal.read(_witness(ledger) or START).drain().position
     while True:
         with ledger.index.quiet():
-            position = checkpoint.position_in(ledger.index.directory)
-            rendered, fold, _, rendered_to = render(ledger.journal, position.seq if position else None)
-            differences = compare(ledger.index.directory, rendered, fold, rendered_to)
+            position = _witness(ledger)
+            differences = check(ledger.index.directory, ledger.journal, position.seq if position else None).differences
         if differences or position is None:
             return differences
         if position.seq >= wanted.seq:
@@ -152,7 +151,7 @@ def settled_torn(ledger: Ledger) -> TornBytes | None:
     """The torn tail, unless it was an entry that somebody is writing: under the lock nobody is."""
     try:
         with ledger.journal.quiet(_PATIENCE_S):
-            torn = ledger.journal.read(checkpoint.position_in(ledger.index.directory) or START).drain().torn
+            torn = ledger.journal.read(_witness(ledger) or START).drain().torn
     except OsirisError as error:
         if error.exit_code != ExitCode.LOCKED:
             raise
@@ -160,3 +159,7 @@ def settled_torn(ledger: Ledger) -> TornBytes | None:
     if torn is None:
         return None
     return TornBytes(segment=torn.path.name, offset=torn.offset, bytes=torn.size, reason=torn.reason)
+
+
+def _witness(ledger: Ledger) -> Position | None:
+    return checkpoint.witness_in(ledger.index.directory, ledger.journal.origin())

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from osiris import durable
-from osiris.projections.base import Append, Change, Prepend, Revise, SetCounter, Write
+from osiris.projections.base import Append, Change, Edit, Prepend, Revise, SetCounter, SetKey, Write
 
 TEMPORARY = ".new"
 """The one temporary name inside the index; whoever uses it holds the index lock."""
@@ -28,7 +28,7 @@ def apply_changes(directory: Path, changes: Iterable[Change], sizes: dict[str, i
     """
     by_path: dict[str, list[Append | Prepend | Write | Revise]] = {}
     for change in changes:
-        if not isinstance(change, SetCounter):
+        if not isinstance(change, SetCounter | SetKey):
             by_path.setdefault(change.path, []).append(change)
     new_sizes: dict[str, int] = {}
     for path, changes_of_file in by_path.items():
@@ -44,7 +44,7 @@ def _apply_to_file(
     target = directory / path
     last = changes[-1]
     if isinstance(last, Write):
-        _write(directory, target, last.content)
+        _write(directory, target, last.render())
         return None
     _check_size(target, size)
     if all(isinstance(change, Append) for change in changes):
@@ -53,6 +53,7 @@ def _apply_to_file(
     if all(isinstance(change, Prepend) for change in changes):
         newest_first = reversed([change.line for change in changes if isinstance(change, Prepend)])
         return _replace(directory, target, b"".join([*newest_first, content]))
+    before = content
     for change in changes:
         match change:
             case Append(line=line):
@@ -60,30 +61,26 @@ def _apply_to_file(
             case Prepend(line=line):
                 content = line + content
             case Revise(key=key, edit=edit):
-                content = revise(content, key, edit(_line_at(content, key)))
+                content = revise(content, key, edit)
             case Write():
                 raise TypeError(f"{path} is both written whole and changed by lines")
-    return _replace(directory, target, content)
+    return _replace(directory, target, content) if content != before else None
 
 
-def revise(content: bytes, key: bytes, line: bytes) -> bytes:
-    """``content`` with the line that begins with ``key`` replaced by ``line``."""
+def revise(content: bytes, key: bytes, edit: Edit) -> bytes:
+    """``content`` with the line edited that begins with ``key``; as it is where there is none."""
     start = _find(content, key)
-    return content[:start] + line + content[content.index(b"\n", start) + 1 :]
-
-
-def _line_at(content: bytes, key: bytes) -> bytes:
-    start = _find(content, key)
-    return content[start : content.index(b"\n", start) + 1]
+    if start < 0:
+        return content
+    end = content.index(b"\n", start) + 1
+    return content[:start] + edit(content[start:end]) + content[end:]
 
 
 def _find(content: bytes, key: bytes) -> int:
     if content.startswith(key):
         return 0
     found = content.find(b"\n" + key)
-    if found < 0:
-        raise IndexDrift(f"no line begins with {key!r}")
-    return found + 1
+    return found + 1 if found >= 0 else -1
 
 
 def _check_size(target: Path, size: int) -> None:

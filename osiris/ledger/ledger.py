@@ -6,6 +6,9 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
 
 from osiris.clock import Clock, rfc3339
 from osiris.documents import suggest
@@ -59,6 +62,14 @@ class Transaction:
         return self._fold.state(RUNS, RunsState).open
 
 
+class Recorded(NamedTuple):
+    """Which entry holds an event; ``repeated`` if that had been recorded before, with the same idempotency key."""
+
+    seq: int
+    hash: str
+    repeated: bool
+
+
 class Ledger:
     """The ledger of one project."""
 
@@ -96,11 +107,27 @@ class Ledger:
         fold, tail = self.index.catch_up(self.journal)
         return Transaction(fold, self.clock.now(), tail.position)
 
-    def record(self, event: Event) -> Entry:
-        """Record one event that needs no decision."""
+    def record(self, event: Event) -> Recorded:
+        """Record one event that needs no decision; threads that do so at the same time share a sync.
+
+        An event with an idempotency key is recorded once: who does not know whether it was, because the disk failed or
+        the process died, may record it again with the same key. The first one stays, whatever the later one says.
+        """
+        refuse_unsafe_names(event)
+        key = event.idempotency_key
+        if key is msgspec.UNSET:
+            self.index.catch_up(self.journal).fold.refuse_newer()
+            entry = self.journal.append(event)
+            self.flush()
+            return Recorded(entry.seq, entry.hash, repeated=False)
         with self.transaction() as transaction:
-            transaction.add(event)
-        return transaction.entries[0]
+            found = self.index.recorded_with(key) if transaction.next_seq > 1 else None
+            if found is None:
+                transaction.add(event)
+        if found is not None:
+            return Recorded(*found, repeated=True)
+        entry = transaction.entries[0]
+        return Recorded(entry.seq, entry.hash, repeated=False)
 
     def record_end(self, event: Event) -> Entry:
         """Record how a run of this process ended: nothing is decided, so the state of the index cannot stop it."""

@@ -5,8 +5,6 @@ The order of locks is journal, then index. Nobody who holds the index lock ever 
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import logging
 import os
 import sqlite3
@@ -24,15 +22,16 @@ from osiris.events.segment import START, Extent, Position
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import Fold, load_fold
 from osiris.ledger.fresh_index import rebuild_index
+from osiris.ledger.index_database import IndexDatabase
 from osiris.ledger.index_files import IndexDrift, apply_changes
+from osiris.ledger.verify import check
 from osiris.locks import HeldLock, acquire, quiet
-from osiris.projections.base import SetCounter
+from osiris.projections.base import SetCounter, SetKey
 
 _BATCH_ENTRIES = 5_000
 _TRIES = 5
 _PATIENCE_S = 1.0
 _log = logging.getLogger("osiris.ledger")
-_inherited: list[sqlite3.Connection | None] = []
 
 
 class Head(NamedTuple):
@@ -49,9 +48,7 @@ class LiveIndex:
         self.directory = directory
         self._lock_path = lock_path
         self._lock_timeout_s = lock_timeout_s
-        self._db: sqlite3.Connection | None = None
-        self._db_kept = (-1, False)
-        self._pid = os.getpid()
+        self._database = IndexDatabase(directory)
         self._elsewhere: tempfile.TemporaryDirectory[str] | None = None
         self._threads = threading.RLock()
         self._loaded: tuple[Position, Fold] | None = None
@@ -77,6 +74,7 @@ class LiveIndex:
         with self._threads:
             current = self._current(journal)
         if current is not None:
+            journal.adopt(current.tail.position)
             return current
         if locked:
             journal.settled_locked()
@@ -85,7 +83,9 @@ class LiveIndex:
         with self._threads:
             self._go_elsewhere_if_read_only()
             with self.lock():
-                return self._catch_up_locked(journal, until)
+                head = self._catch_up_locked(journal, until)
+        journal.adopt(head.tail.position)
+        return head
 
     def rebuild(self, journal: Journal, up_to_seq: int | None = None) -> Position:
         """Render everything afresh from the first entry and swap it in; returns how far it got.
@@ -116,6 +116,11 @@ class LiveIndex:
                 self._rebuild_locked(journal, until)
         return path
 
+    def recorded_with(self, key: str) -> tuple[int, str] | None:
+        """``seq`` and ``hash`` of the entry that was recorded with an idempotency key, as far as the index has come."""
+        with self._threads:
+            return self._database.recorded_with(key)
+
     def close(self) -> None:
         """Let go of all; the next use opens the database again."""
         self._close_database()
@@ -124,9 +129,8 @@ class LiveIndex:
             self._elsewhere = None
 
     def _close_database(self) -> None:
-        if self._db is not None:
-            self._db.close()
-        self._db, self._loaded = None, None
+        self._database.close()
+        self._loaded = None
 
     def _go_elsewhere_if_read_only(self) -> None:
         """Where nothing can be written, a fresh index in the temporary folder shows what this one has not seen."""
@@ -137,11 +141,14 @@ class LiveIndex:
             self._elsewhere = tempfile.TemporaryDirectory(prefix="osiris-")
             self.directory = Path(self._elsewhere.name) / "index"
             self._lock_path = Path(self._elsewhere.name) / "index.lock"
+            self._database = IndexDatabase(self.directory)
 
     def _current(self, journal: Journal) -> Head | None:
         """The index as it is, if there is nothing that it has not seen."""
         stored = self._load()
         if stored is not None:
+            if not self._database.is_at_home():
+                return None
             tail = journal.read(stored[0].position)
             return Head(stored[1], tail) if next(iter(tail), None) is None else None
         if not journal.exists():
@@ -165,6 +172,8 @@ class LiveIndex:
             stored = self._load()
             if stored is not None:
                 try:
+                    if not self._database.is_at_home():
+                        self._compare(journal, stored[0])
                     return self._apply_pending(journal, until, *stored)
                 except IndexDrift as drift:
                     _log.warning("the index differs from the journal (%s); rebuilding it", drift)
@@ -179,6 +188,26 @@ class LiveIndex:
             path=str(self.directory),
         )
 
+    def _compare(self, journal: Journal, stored: checkpoint.Checkpoint) -> None:
+        """After a power cut, or in a copy, the index may hold anything: :class:`IndexDrift` if it is not the journal's.
+
+        What is found to be right is at home here from now on.
+        """
+        _log.info("the index in %s is of before a restart, or a copy: comparing it with the journal", self.directory)
+        if journal.origin() not in ("", stored.origin):
+            raise IndexDrift("it is the copy of another journal's")
+        next(
+            iter(journal.read(stored.position)), None
+        )  # the witness of what had been acknowledged: exit 5 if it is gone
+        differences = check(self.directory, journal, stored.position.seq).differences
+        if differences:
+            first = differences[0]
+            raise IndexDrift(f"after a restart, or in a copy, {first.path} is {first.problem}: {first.detail}")
+        try:
+            self._database.settle_home()
+        except sqlite3.Error as cause:
+            raise IndexDrift(f"its database cannot be written: {cause}") from cause
+
     def _rebuild_locked(self, journal: Journal, until: Extent | None) -> Head:
         self._render_afresh(journal, until)
         return self._catch_up_locked(journal, until)
@@ -190,10 +219,11 @@ class LiveIndex:
         try:
             while batch := list(islice(entries, _BATCH_ENTRIES)):
                 changes = [change for entry in batch for change in fold.advance(entry)]
-                new_sizes = apply_changes(self.directory, changes, sizes)
-                sizes |= new_sizes
-                counters = [change for change in changes if isinstance(change, SetCounter)]
-                checkpoint.save(self._connection(), tail.position, fold.dump(), new_sizes, counters)
+                changed = apply_changes(self.directory, changes, sizes)
+                sizes |= changed
+                rows = [change for change in changes if isinstance(change, SetCounter | SetKey)]
+                shown = checkpoint.Checkpoint(tail.position, stored.origin, fold.dump(), sizes)
+                self._database.save(shown, changed, rows)
         except FileNotFoundError as cause:
             self._close_database()
             raise IndexDrift(f"{cause.filename} has gone") from cause
@@ -201,7 +231,9 @@ class LiveIndex:
             self._close_database()
             if not (self.directory / checkpoint.DATABASE).exists():
                 raise IndexDrift("its database has gone") from cause
-            raise disk_error("update the index in", self.directory, as_os_error(cause, self.directory)) from cause
+            raise disk_error(
+                "update the index in", self.directory, checkpoint.as_os_error(cause, self.directory)
+            ) from cause
         except BaseException:
             self._close_database()  # the fold may be ahead of the checkpoint now
             raise
@@ -215,7 +247,7 @@ class LiveIndex:
         except FileNotFoundError:
             return  # somebody deletes the index while it is being made; whoever asked looks again
         except (OSError, sqlite3.OperationalError) as cause:
-            os_error = as_os_error(cause, self.directory.parent)
+            os_error = checkpoint.as_os_error(cause, self.directory.parent)
             raise disk_error("rebuild the index in", self.directory, os_error) from cause
 
     def _has_its_size(self, relative: str) -> bool:
@@ -230,11 +262,9 @@ class LiveIndex:
 
     def _load(self) -> tuple[checkpoint.Checkpoint, Fold] | None:
         """Checkpoint and fold from the database; the fold is decoded anew only if others have moved the checkpoint."""
-        stored = self._read_checkpoint(frozen=not os.access(self.directory, os.W_OK))
+        stored = self._database.load()
         if stored is None:
-            # On a full disk SQLite cannot even make the files that it wants beside a database; reading goes on.
-            stored = self._read_checkpoint(frozen=True)
-        if stored is None:
+            self._loaded = None
             return None
         if self._loaded is None or self._loaded[0] != stored.position:
             fold = load_fold(stored.states)
@@ -242,39 +272,3 @@ class LiveIndex:
                 return None
             self._loaded = (stored.position, fold)
         return stored, self._loaded[1]
-
-    def _read_checkpoint(self, *, frozen: bool) -> checkpoint.Checkpoint | None:
-        try:
-            stored = checkpoint.load(self._connection(frozen=frozen))
-        except (sqlite3.Error, OSError):
-            stored = None
-        if stored is None:
-            self._close_database()
-        return stored
-
-    def _connection(self, *, frozen: bool = False) -> sqlite3.Connection:
-        """The open database, opened again when a rebuild has put another file in its place."""
-        if self._pid != os.getpid():
-            _inherited.append(self._db)  # SQLite allows neither its use nor its end in a forked child
-            self._db, self._loaded, self._pid = None, None, os.getpid()
-        path = self.directory / checkpoint.DATABASE
-        kept = (path.stat().st_ino, frozen)
-        if self._db is None or kept != self._db_kept:
-            self._close_database()
-            self._db = checkpoint.connect_frozen(path) if frozen else checkpoint.connect(path)
-            self._db_kept = kept
-        return self._db
-
-
-def as_os_error(cause: OSError | sqlite3.OperationalError, directory: Path) -> OSError:
-    """SQLite's "disk is full" and "readonly" as the system error that they stand for.
-
-    Where memory-mapped files beside the database cannot grow, SQLite calls a full disk an I/O error.
-    """
-    if isinstance(cause, OSError):
-        return cause
-    with contextlib.suppress(OSError):
-        if os.statvfs(directory).f_bavail == 0:
-            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    numbers = {"SQLITE_FULL": errno.ENOSPC, "SQLITE_READONLY": errno.EROFS, "SQLITE_CANTOPEN": errno.EACCES}
-    return OSError(numbers.get(getattr(cause, "sqlite_errorname", ""), errno.EIO), str(cause))

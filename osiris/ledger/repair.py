@@ -127,7 +127,7 @@ def _diagnose(ledger: Ledger) -> _Diagnosis:
         if error.exit_code != ExitCode.CORRUPT:
             raise
         return _Diagnosis(tail, error.problem, run_numbers)
-    witness = checkpoint.position_in(ledger.index.directory)
+    witness = checkpoint.witness_in(ledger.index.directory, ledger.journal.origin())
     if witness is not None:
         try:
             next(iter(ledger.journal.read(witness)), None)

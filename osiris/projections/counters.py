@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from osiris.events.entry import Entry
+from osiris.events.recovery import JournalRepaired
 from osiris.events.runs import RunStarted
 from osiris.projections.base import Change, Projection, SetCounter
 
@@ -17,14 +18,16 @@ class CountersState(msgspec.Struct, kw_only=True):
     last_value: dict[str, int] = {}
 
 
-def apply(state: CountersState, entry: Entry) -> Sequence[Change]:
+def count(state: CountersState, event: RunStarted, entry: Entry) -> Sequence[Change]:  # noqa: ARG001 - a step has it
     """Count a run that started."""
-    match entry.event:
-        case RunStarted(pipeline_slug=slug, number=number, started_at=started_at):
-            state.last_value[slug] = number
-            return (SetCounter(slug, number, started_at),)
-        case _:
-            return ()
+    state.last_value[event.pipeline_slug] = event.number
+    return (SetCounter(event.pipeline_slug, event.number, event.started_at),)
 
 
-COUNTERS = Projection("counters", CountersState, apply)
+def count_what_was_cut(state: CountersState, event: JournalRepaired, entry: Entry) -> Sequence[Change]:  # noqa: ARG001
+    """Give no number again that a run had whose entries a repair cut."""
+    state.last_value.update(event.last_run_numbers)
+    return [SetCounter(slug, number, event.repaired_at) for slug, number in event.last_run_numbers.items()]
+
+
+COUNTERS = Projection("counters", CountersState, {RunStarted: count, JournalRepaired: count_what_was_cut})

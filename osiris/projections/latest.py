@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -20,15 +21,17 @@ def latest_path(slug: str, profile: str = "") -> str:
     return f"latest/{profile}/{slug}.txt" if profile else f"latest/{slug}.txt"
 
 
-def apply(state: LatestState, entry: Entry) -> Sequence[Change]:  # noqa: ARG001 - the protocol has it
+def point(state: LatestState, event: PipelineCompiled, entry: Entry) -> Sequence[Change]:  # noqa: ARG001 - a step has it
     """Point at the build that was just compiled."""
-    match entry.event:
-        case PipelineCompiled(pipeline_slug=slug, profile=profile) as event:
-            content = f"{event.manifest_path}\n{event.manifest_hash}\n{profile}\n".encode()
-            paths = [latest_path(slug)] + ([latest_path(slug, profile)] if profile else [])
-            return [Write(path, content) for path in paths]
-        case _:
-            return ()
+    render = partial(_render, event)
+    everywhere = Write(latest_path(event.pipeline_slug), render)
+    if not event.profile:
+        return (everywhere,)
+    return (everywhere, Write(latest_path(event.pipeline_slug, event.profile), render))
 
 
-LATEST = Projection("latest", LatestState, apply)
+def _render(event: PipelineCompiled) -> bytes:
+    return f"{event.manifest_path}\n{event.manifest_hash}\n{event.profile}\n".encode()
+
+
+LATEST = Projection("latest", LatestState, {PipelineCompiled: point})

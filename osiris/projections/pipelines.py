@@ -41,27 +41,32 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 decode_pipelines = msgspec.json.Decoder(dict[str, PipelineSummary]).decode
 
 
-def apply(state: PipelinesState, entry: Entry) -> Sequence[Change]:
-    """Remember a compile or new tags."""
-    match entry.event:
-        case PipelineCompiled(pipeline_slug=slug, profile=profile) as event:
-            known = state.pipelines.get(slug, PipelineSummary())
-            compiled = LastCompile(
-                manifest_hash=event.manifest_hash,
-                manifest_path=event.manifest_path,
-                payload_digest=event.payload_digest,
-                source_path=event.source_path,
-                compiled_at=event.compiled_at,
-                seq=entry.seq,
-            )
-            last_compile = {**known.last_compile, profile: compiled}
-            state.pipelines[slug] = msgspec.structs.replace(known, last_compile=last_compile)
-        case PipelineTagged(pipeline_slug=slug, tags=tags):
-            known = state.pipelines.get(slug, PipelineSummary())
-            state.pipelines[slug] = msgspec.structs.replace(known, tags=tags)
-        case _:
-            return ()
-    return (Write(PIPELINES_PATH, msgspec.json.format(_encode(state.pipelines), indent=2) + b"\n"),)
+def compiled(state: PipelinesState, event: PipelineCompiled, entry: Entry) -> Sequence[Change]:
+    """Remember a compile."""
+    known = state.pipelines.get(event.pipeline_slug, PipelineSummary())
+    last_compile = LastCompile(
+        manifest_hash=event.manifest_hash,
+        manifest_path=event.manifest_path,
+        payload_digest=event.payload_digest,
+        source_path=event.source_path,
+        compiled_at=event.compiled_at,
+        seq=entry.seq,
+    )
+    state.pipelines[event.pipeline_slug] = msgspec.structs.replace(
+        known, last_compile={**known.last_compile, event.profile: last_compile}
+    )
+    return (_write(state),)
 
 
-PIPELINES = Projection("pipelines", PipelinesState, apply)
+def tagged(state: PipelinesState, event: PipelineTagged, entry: Entry) -> Sequence[Change]:  # noqa: ARG001 - a step has it
+    """Remember new tags."""
+    known = state.pipelines.get(event.pipeline_slug, PipelineSummary())
+    state.pipelines[event.pipeline_slug] = msgspec.structs.replace(known, tags=event.tags)
+    return (_write(state),)
+
+
+def _write(state: PipelinesState) -> Write:
+    return Write(PIPELINES_PATH, lambda: msgspec.json.format(_encode(state.pipelines), indent=2) + b"\n")
+
+
+PIPELINES = Projection("pipelines", PipelinesState, {PipelineCompiled: compiled, PipelineTagged: tagged})

@@ -18,7 +18,7 @@ from osiris.events.runs import PipelineTagged, RunTagged
 from osiris.ledger.index import rebuild, verify_index
 from osiris.ledger.ledger import Ledger
 from osiris.ledger.runs import record_compile, tag_pipeline
-from tests.histories import begin, end, make_build, make_ledger, text_files, tree
+from tests.histories import at_home, begin, end, make_build, make_ledger, text_files, tree
 
 SEGMENT_BYTES = 2_200
 WITNESSES = {"current": 8, "older": 6, "none": 0}
@@ -46,6 +46,8 @@ class Specimen(NamedTuple):
         for name, source in {"journal": "journal", "sessions": "sessions", "index": witness}.items():
             if source != "none":
                 shutil.copytree(self.template / source, root / name)
+        if witness != "none":
+            at_home(root / "index")
         return root
 
     def first_damage(self, segments: Segments) -> Place | None:

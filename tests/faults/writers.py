@@ -16,7 +16,6 @@ from pathlib import Path
 
 from osiris.clock import rfc3339
 from osiris.errors import ExitCode, OsirisError
-from osiris.events.entry import Entry
 from osiris.events.runs import PipelineTagged
 from osiris.ledger.runs import finish_run
 from osiris.project import open_project
@@ -34,14 +33,15 @@ def write_for_ever(root: Path, number: int) -> None:
         _say("run", slug, run.started.run_id)
         if turn % 3 == 0:
             tag = (f"turn-{turn}",)
-            _acknowledge(
-                ledger.record(PipelineTagged(pipeline_slug=slug, tags=tag, tagged_at=rfc3339(ledger.clock.now())))
-            )
-        _acknowledge(finish_run(ledger, run, ending(run)))
+            tagged_at = rfc3339(ledger.clock.now())
+            recorded = ledger.record(PipelineTagged(pipeline_slug=slug, tags=tag, tagged_at=tagged_at))
+            _acknowledge(recorded.seq, recorded.hash)
+        end = finish_run(ledger, run, ending(run))
+        _acknowledge(end.seq, end.hash)
 
 
-def _acknowledge(entry: Entry) -> None:
-    _say("entry", entry.seq, entry.hash)
+def _acknowledge(seq: int, digest: str) -> None:
+    _say("entry", seq, digest)
 
 
 def _say(what: str, *words: object) -> None:
