@@ -60,6 +60,21 @@ def open_for_writing(path: Path | str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
+def open_for_appending(path: Path | str) -> int:
+    """A descriptor that writes behind what is in the file at ``path``, which is created where it is missing."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+
+def make_folders(path: Path | str) -> None:
+    """Create ``path`` and its missing parents, none of them synced: for what can be made again."""
+    os.makedirs(path, exist_ok=True)
+
+
+def move(source: Path | str, target: Path | str) -> None:
+    """Rename over what may be at ``target``, unsynced."""
+    os.replace(source, target)
+
+
 def write_at(fd: int, content: bytes, offset: int) -> int:
     """One write of ``content`` at ``offset``; returns how many bytes of it the disk took."""
     return os.pwrite(fd, content, offset)
@@ -131,9 +146,10 @@ def copy_file_part(source: Path, offset: int, target: Path) -> str:
 def replace_end(path: Path, offset: int, content: bytes) -> None:
     """Give ``path`` the bytes ``content`` from ``offset`` on, in one step that survives a power cut.
 
-    What stands before is written anew as well: after a sync that failed, bytes that can be read may not be on the disk.
+    The caller keeps all others away from ``path``. What stands before is written anew as well: after a sync that
+    failed, bytes that can be read may not be on the disk.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
@@ -174,9 +190,14 @@ def move_into_place(temporary: Path, target: Path) -> None:
     sync_directory(target.parent)
 
 
+def open_for_syncing(path: Path | str) -> int:
+    """A descriptor of an existing file that can be synced, also where nothing can be written."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
 def sync_path(path: Path) -> None:
     """Sync one finished file by name."""
-    fd = os.open(path, os.O_RDONLY)
+    fd = open_for_syncing(path)
     try:
         sync_file(fd)
     finally:

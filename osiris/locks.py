@@ -152,6 +152,9 @@ def _give_up_what_was_inherited() -> None:
         inherited.after_fork()
 
 
+# A child that is forked while another thread imports portalocker would wait for that import for ever.
+_importing = threading.Lock()
+os.register_at_fork(before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release)
 os.register_at_fork(after_in_child=_give_up_what_was_inherited)
 
 
@@ -277,7 +280,8 @@ class _Calls(NamedTuple):
 
 @functools.cache
 def _portalocker() -> _Calls:
-    import portalocker  # noqa: PLC0415 - costs 8 ms of start-up; most reading verbs take no lock
+    with _importing:
+        import portalocker  # noqa: PLC0415 - costs 8 ms of start-up; most reading verbs take no lock
 
     non_blocking = portalocker.LockFlags.NON_BLOCKING
     return _Calls(

@@ -16,6 +16,7 @@ from osiris import durable
 from osiris.errors import ExitCode, OsirisError
 
 FENCE_NAME = "FENCE"
+_RAISING = ".FENCE.tmp"
 _log = logging.getLogger("osiris.journal")
 
 
@@ -47,12 +48,17 @@ class Fence:
                 path=self._name,
             )
 
-    def raise_up(self, note: FenceNote) -> None:
-        """Put the fence up. On a disk that takes no file either, it stands in this process alone."""
-        self._raised = True
+    def put_up(self, note: FenceNote) -> None:
+        """Put the fence up, for every process and over a power cut; ``OSError`` where that cannot be had."""
+        content = msgspec.json.encode(note) + b"\n"
+        durable.replace_file(self.path, content, sync=True, temporary=self.path.with_name(_RAISING))
+
+    def raise_somehow(self, note: FenceNote) -> None:
+        """Put the fence up; on a disk that takes no file either, it stands in this process alone."""
         try:
-            durable.replace_file(self.path, msgspec.json.encode(note) + b"\n", sync=True)
+            self.put_up(note)
         except OSError as cause:
+            self._raised = True
             _log.error("no fence could be left in %s: %s; let no other Osiris write there", self.path.parent, cause)
 
     def take_down(self) -> None:
@@ -65,5 +71,5 @@ class Fence:
         try:
             note = msgspec.json.decode(self.path.read_bytes(), type=FenceNote)
         except (OSError, msgspec.MsgspecError):
-            return "a write to it failed and could not be taken back"
-        return f"at {note.at} a write to {note.segment} failed and could not be taken back ({note.problem})"
+            return "a write to it failed, and nobody knows what the disk holds"
+        return f"since {note.at}, for {note.segment} is in doubt ({note.problem})"

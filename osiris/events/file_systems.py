@@ -71,4 +71,4 @@ def kind_in_mount_list(text: str, path: str) -> str:
     """The type of the file system that holds ``path``, from what macOS' ``mount`` prints; "" if it is not there."""
     found = re.findall(r"^.* on (/.*) \(([^,)]+)", text, re.MULTILINE)
     holding = [(point, kind) for point, kind in found if f"{path}/".startswith(f"{point.rstrip('/')}/")]
-    return max(holding, key=lambda mount: len(mount[0]), default=("", ""))[1]
+    return max(reversed(holding), key=lambda mount: len(mount[0]), default=("", ""))[1]

@@ -48,19 +48,27 @@ class GroupCommit(Generic[_Work, _Outcome]):
         self._pid = os.getpid()
         self._gate = threading.Lock()
         self._queue: list[_Waiting[_Work, _Outcome]] = []
-        self._leader: _Waiting[_Work, _Outcome] | None = None
+        self._is_led = False
+        self._next: _Waiting[_Work, _Outcome] | None = None
 
     def submit(self, work: _Work) -> _Outcome:
         """Have ``work`` committed, by this thread or by one that leads already."""
         if os.getpid() != self._pid:
             self._begin()  # a forked child has none of the threads that were waiting here
-        mine: _Waiting[_Work, _Outcome] = _Waiting(work)
         with self._gate:
-            self._queue.append(mine)
-            if self._leader is None:
-                self._leader = mine
-        if self._leader is not mine:
-            self._wait(mine)
+            alone = not self._is_led
+            if alone:
+                self._is_led = True
+            else:
+                mine: _Waiting[_Work, _Outcome] = _Waiting(work)
+                self._queue.append(mine)
+        if alone:
+            try:
+                return self._commit([work])[0]
+            finally:
+                with self._gate:
+                    self._appoint()
+        self._wait(mine)
         if not mine.is_done():
             self._lead(mine)
         return mine.result()
@@ -72,13 +80,13 @@ class GroupCommit(Generic[_Work, _Outcome]):
             with self._gate:
                 if mine in self._queue:
                     self._queue.remove(mine)
-                if self._leader is mine:
+                if self._next is mine:
                     self._appoint()
             raise
 
     def _lead(self, mine: _Waiting[_Work, _Outcome]) -> None:
         with self._gate:
-            batch, self._queue = self._queue, []
+            batch, self._queue, self._next = self._queue, [], None
         try:
             outcomes = self._commit([waiting.work for waiting in batch])
             for waiting, outcome in zip(batch, outcomes, strict=True):
@@ -94,6 +102,7 @@ class GroupCommit(Generic[_Work, _Outcome]):
 
     def _appoint(self) -> None:
         """Let the thread lead that has waited longest; the caller holds the gate."""
-        self._leader = self._queue[0] if self._queue else None
-        if self._leader is not None:
-            self._leader.woken.release()
+        self._next = self._queue[0] if self._queue else None
+        self._is_led = self._next is not None
+        if self._next is not None:
+            self._next.woken.release()

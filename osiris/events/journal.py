@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 
 from osiris import durable
-from osiris.canonical import sha256_hex
 from osiris.clock import Clock, rfc3339
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.catalog import Event
@@ -21,7 +20,7 @@ from osiris.events.fence import Fence, FenceNote
 from osiris.events.file_systems import refuse_untrusted
 from osiris.events.group_commit import GroupCommit
 from osiris.events.reader import JournalReader
-from osiris.events.recovery import JournalRecovered, JournalRepaired
+from osiris.events.recovery import JournalRepaired
 from osiris.events.sealing import Encoded, encoded, seal_all
 from osiris.events.segment import (
     START,
@@ -35,12 +34,10 @@ from osiris.events.segment import (
     segment_name,
 )
 from osiris.events.segment_writer import SegmentWriter, UndoFailed
+from osiris.events.torn_tail import keep_torn_tail, nothing_recorded, take_away
 from osiris.locks import LockFile, quiet
 
 LOCK_NAME = "LOCK"
-TORN_DIRECTORY = "torn"
-KEEPING = ".keeping.tmp"
-"""The one temporary name in ``torn/``; whoever uses it holds the lock."""
 
 
 class Journal:
@@ -123,15 +120,25 @@ class Journal:
 
         Only a repair goes ``behind_fence``.
         """
-        if not self._is_ready:
-            self._get_ready()
-        self._lock.take(timeout_s=self._lock_timeout_s, purpose="writing to the journal")
+        self._take(behind_fence=behind_fence)
         try:
-            if not behind_fence:
-                self.fence.refuse()
             yield
         finally:
             self._lock.release()
+
+    def _take(self, *, behind_fence: bool = False) -> None:
+        try:
+            if not self._is_ready:
+                self._get_ready()
+            self._lock.take(timeout_s=self._lock_timeout_s, purpose="writing to the journal")
+        except OsirisError as error:
+            raise nothing_recorded(error)  # noqa: B904 - the same error, which says more now
+        if not behind_fence:
+            try:
+                self.fence.refuse()
+            except BaseException:
+                self._lock.release()
+                raise
 
     def _get_ready(self) -> None:
         try:
@@ -172,11 +179,12 @@ class Journal:
         [entry], line = seal_all([(event, encoded(event))], after, moment)
         path = self.directory / segment_name(after.segment)
         self._writer.close()
+        problem = "a repair has begun and not ended"
+        note = FenceNote(at=rfc3339(moment), segment=path.name, offset=after.offset, problem=problem)
         try:
+            self.fence.put_up(note)
             durable.replace_end(path, after.offset, line)
-            for stray in strays:
-                durable.remove_tree(stray)
-            durable.sync_directory(self.directory)
+            take_away(strays)
             self.fence.take_down()
         except OSError as cause:
             raise disk_error("repair the journal in", self.directory, cause) from cause
@@ -190,19 +198,41 @@ class Journal:
 
     def _synced(self, extent: Extent) -> Extent:
         if extent.size and extent != (self._known.segment, self._known.offset):
-            path = self.directory / segment_name(extent.segment)
-            try:
-                durable.sync_path(path)
-            except OSError as cause:
-                raise disk_error("sync", path, cause) from cause
+            self._sync_segment(extent.segment)
         return extent
 
+    def _sync_segment(self, first_seq: int) -> None:
+        """Sync what others wrote. Should that fail, what can be read there may not be on the disk: nobody goes on."""
+        path = self.directory / segment_name(first_seq)
+        try:
+            fd = durable.open_for_syncing(path)
+        except OSError as cause:
+            raise nothing_recorded(disk_error("open", path, cause)) from cause
+        try:
+            durable.sync_file(fd)
+        except OSError as cause:
+            problem = f"what can be read in it may not be on the disk: {cause}"
+            self.fence.raise_somehow(
+                FenceNote(at=rfc3339(self._clock.now()), segment=path.name, offset=0, problem=problem)
+            )
+            error = disk_error("sync what others had written to", path, cause)
+            error.code, error.hint = "journal.fenced", "Check the disk, then run `osiris index repair`."
+            raise nothing_recorded(error) from cause
+        finally:
+            os.close(fd)
+
     def _append_batch(self, batch: Sequence[Encoded]) -> Sequence[Entry]:
-        with self.lock():
+        self._take()
+        try:
             if self._is_at_end():
                 return self._append(batch, self._known, None)
             tail = self.read(self._known).drain()
+            if self._known == START and tail.position != START:
+                self._sync_segment(tail.position.segment)  # nobody has said yet that what was found is on the disk
+                self._known = tail.position
             return self._append(batch, tail.position, tail.torn)
+        finally:
+            self._lock.release()
 
     def _is_at_end(self) -> bool:
         """Whether nobody has appended since this process did; the usual case, for which no reader is made."""
@@ -218,63 +248,40 @@ class Journal:
     def _append(self, events: Sequence[Encoded], after: Position, torn: TornTail | None) -> list[Entry]:
         moment = self._clock.now()
         recovered: list[Encoded] = []
+        cut = b""
         if torn:
-            event = self._keep(torn, rfc3339(moment))
+            event, cut = keep_torn_tail(self.directory, torn, rfc3339(moment))
             recovered = [(event, encoded(event))]
         entries, lines = seal_all([*recovered, *events], after, moment)
-        self._known = self._write(lines, entries[-1], after, moment, over_torn_tail=torn is not None)
+        self._known = self._write(lines, entries[-1], after, moment, cut)
         return entries[len(recovered) :]
 
-    def _keep(self, torn: TornTail, recovered_at: str) -> JournalRecovered:
-        """Keep a copy of a torn tail and say so in an event; the entries are then written over the tail itself.
-
-        So the tail goes in the same step in which the event comes, and a crash in between leaves a torn tail again.
-        """
-        try:
-            with torn.path.open("rb") as segment:
-                segment.seek(torn.offset)
-                content = segment.read()
-            digest = sha256_hex(content)
-            kept = self.directory / TORN_DIRECTORY / f"{torn.path.stem}-{torn.offset}-{digest[:16]}.bytes"
-            durable.make_directory(kept.parent)
-            durable.replace_file(kept, content, sync=True, temporary=kept.with_name(KEEPING))
-        except OSError as cause:
-            raise disk_error("keep the torn tail of", torn.path, cause) from cause
-        return JournalRecovered(
-            segment=torn.path.name,
-            offset=torn.offset,
-            bytes_cut=len(content),
-            kept_as=f"{TORN_DIRECTORY}/{kept.name}",
-            sha256=digest,
-            recovered_at=recovered_at,
-        )
-
-    def _write(self, lines: bytes, last: Entry, after: Position, moment: datetime, *, over_torn_tail: bool) -> Position:
+    def _write(self, lines: bytes, last: Entry, after: Position, moment: datetime, torn: bytes) -> Position:
         """Write and sync ``lines`` behind ``after``, in a new segment where the last one is full.
 
         A torn tail is written over where it stands: left behind in a full segment, it would be corruption.
         """
         segment, offset = after.segment, after.offset
         try:
-            if not over_torn_tail and rolls_over(after, len(lines), self._segment_bytes):
+            if not torn and rolls_over(after, len(lines), self._segment_bytes):
                 # Its last writer may have been killed before its sync, and no later one will reach the old segment.
-                durable.sync_path(self.directory / segment_name(segment))
+                self._sync_segment(segment)
                 segment, offset = after.seq + 1, 0
             path = f"{self._name}/{segment_name(segment)}"
-            self._writer.write(path, lines, offset, over_torn_tail=over_torn_tail)
+            is_synced = offset == 0 or after == self._known
+            self._writer.write(path, lines, offset, torn=torn, is_synced=is_synced)
         except UndoFailed as failed:
             raise self._fenced_off(segment, offset, moment, failed) from failed
         except OSError as cause:
             error = disk_error("append to the journal", self.directory / segment_name(segment), cause)
-            error.problem += "; nothing was recorded"
-            raise error from cause
+            raise nothing_recorded(error) from cause
         return Position(last.seq, last.hash, last.id, segment, offset + len(lines))
 
     def _fenced_off(self, segment: int, offset: int, moment: datetime, failed: UndoFailed) -> OsirisError:
         """Put up the fence; the error that says what is known."""
         name = segment_name(segment)
         problem = f"{failed.__cause__}; then, cutting it off: {failed.undo}"
-        self.fence.raise_up(FenceNote(at=rfc3339(moment), segment=name, offset=offset, problem=problem))
+        self.fence.raise_somehow(FenceNote(at=rfc3339(moment), segment=name, offset=offset, problem=problem))
         return OsirisError(
             f"could not append to the journal {self.directory / name} ({failed.__cause__}), and could not take it back "
             f"({failed.undo}): it is unknown whether it was recorded, and nothing more is written behind it",

@@ -58,7 +58,7 @@ class JournalReader:
     def __iter__(self) -> Iterator[Entry]:
         try:
             if not self._verified:
-                self._check_start()
+                self.check_start()
             yield from self._segments()
             while not self._verified and (stray := self._stray_segment()):
                 # Entries and a roll-over may have come since the last segment was read: only what stays is a gap.
@@ -126,7 +126,8 @@ class JournalReader:
                 else:
                     return
 
-    def _check_start(self) -> None:
+    def check_start(self) -> None:
+        """Exit 5 where the entry before the start is not there any more, byte for byte."""
         path = Path(self._path(self._segment))
         if self._seq and not holds(path, self.position):
             where = f"at byte {self._offset}" if self._offset else "before it"

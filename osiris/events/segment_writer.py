@@ -10,8 +10,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from pathlib import Path
 
 from osiris import durable
+from osiris.events.segment import START, segment_name
+
+_FOLDERS_ABOVE = 2
 
 
 class UndoFailed(Exception):  # noqa: N818 - the journal puts up its fence and says so
@@ -30,41 +34,49 @@ class SegmentWriter:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
+        self._pid = os.getpid()
         self._path = ""
         self._fd = -1
         self._file = (0, 0)
 
-    def write(self, path: str, lines: bytes, offset: int, *, over_torn_tail: bool) -> None:
-        """Put ``lines`` at ``offset`` of ``path``, the end of its last good entry; a torn tail behind it goes.
+    def write(self, path: str, lines: bytes, offset: int, *, torn: bytes = b"", is_synced: bool) -> None:
+        """Put ``lines`` at ``offset`` of ``path``, the end of its last good entry, over the ``torn`` tail there.
 
         Once this returns they survive a power cut. ``OSError`` if the disk fails: then the segment is as it was.
-        :class:`UndoFailed` from it if that could not be had.
+        :class:`UndoFailed` from it if that could not be had, also where something before ``offset`` had not been known
+        to be on the disk (``is_synced``): the sync that failed may have dropped it.
         """
         fd = self._open(path, new=offset == 0)
+        is_written = False
         try:
             written = durable.write_at(fd, lines, offset)
             if written < len(lines):
                 raise OSError(
                     errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({written} of {len(lines)} bytes were written)"
                 )
-            if over_torn_tail:
+            if torn:
                 durable.cut(fd, offset + len(lines))  # what is left of it
+            is_written = True
             durable.sync_file(fd)
         except OSError as cause:
-            self._undo(fd, offset, cause)
+            self._undo(fd, offset, torn, cause)
+            if is_written and not is_synced:
+                raise UndoFailed(cause) from cause
             raise
 
     def close(self) -> None:
         """Close the segment; the next write opens it again."""
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     __del__ = close
 
-    def _undo(self, fd: int, offset: int, cause: OSError) -> None:
+    def _undo(self, fd: int, offset: int, torn: bytes, cause: OSError) -> None:
         try:
             durable.cut(fd, offset)
+            if torn and durable.write_at(fd, torn, offset) < len(torn):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             durable.sync_file(fd)
         except OSError as undo:
             raise UndoFailed(undo) from cause
@@ -72,12 +84,15 @@ class SegmentWriter:
             self.close()
 
     def _open(self, path: str, *, new: bool) -> int:
+        if self._pid != os.getpid():  # what a forked child inherited may have been in the middle of a change
+            self._pid, self._fd, self._path = os.getpid(), -1, ""
         if self._fd >= 0 and path == self._path and not new:
             with contextlib.suppress(FileNotFoundError):
                 found = os.stat(path)
                 if (found.st_dev, found.st_ino) == self._file:
                     return self._fd
         self.close()
+        self._path = ""
         self._fd = durable.open_for_writing(path)
         opened = os.fstat(self._fd)
         self._path, self._file = path, (opened.st_dev, opened.st_ino)
@@ -88,9 +103,15 @@ class SegmentWriter:
     def _sync_name(self, path: str) -> None:
         try:
             durable.sync_directory(self._directory)
-        except OSError:
+            if path.endswith(segment_name(START.segment)):
+                # Whoever made the folders may have been killed before he synced their names.
+                for folder in list(Path(self._directory).absolute().parents)[:_FOLDERS_ABOVE]:
+                    durable.sync_directory(folder)
+        except OSError as cause:
             # The next try makes the name anew: syncing the same once more could succeed without it being on the disk.
             self.close()
-            with contextlib.suppress(OSError):
+            try:
                 durable.remove_file(path)
+            except OSError as undo:
+                raise UndoFailed(undo) from cause
             raise

@@ -208,7 +208,7 @@ def dump_rows(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     return {"(schema)": schema, **rows}
 
 
-def as_os_error(cause: OSError | sqlite3.OperationalError, directory: Path) -> OSError:
+def as_os_error(cause: OSError | sqlite3.DatabaseError, directory: Path) -> OSError:
     """SQLite's "disk is full" and "readonly" as the system error that they stand for.
 
     Where memory-mapped files beside the database cannot grow, SQLite calls a full disk an I/O error.

@@ -59,7 +59,7 @@ class FreshFiles(Replay):
             lines.reverse()
         ends = self._ends.setdefault(path, [])
         size = ends[-1] if ends else 0
-        fd = os.open(self._target(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        fd = durable.open_for_appending(self._target(path))
         try:
             for start in range(0, len(lines), _LINES_AT_ONCE):
                 content = b"".join(lines[start : start + _LINES_AT_ONCE])
@@ -83,14 +83,14 @@ class FreshFiles(Replay):
                     right.write(revised(block, edits) if edits else block)
             size = right.tell()
         target.unlink()  # else some file systems would write the new bytes to the disk before they go on
-        temporary.rename(target)
+        durable.move(temporary, target)
         return size
 
     def _target(self, path: str) -> Path:
         target = self._directory / path
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            durable.make_folders(target.parent)
             self._folders.add(folder)
         return target
 
@@ -143,7 +143,7 @@ def _refuse_foreign(directory: Path) -> None:
 
 
 def _fold_into(fresh: Path, tail: JournalReader, up_to_seq: int | None) -> tuple[Fold, JournalReader, FreshFiles]:
-    fresh.mkdir(parents=True)
+    durable.make_folders(fresh)
     files = FreshFiles(fresh)
     return files.run(tail, up_to_seq), tail, files
 
@@ -156,16 +156,16 @@ def _swap(fresh: Path, directory: Path) -> None:
     """
     if not directory.is_dir():
         durable.remove_tree(directory)
-        directory.mkdir(parents=True, exist_ok=True)
+        durable.make_folders(directory)
     for suffix in ("", "-wal", "-shm"):
         durable.remove_tree(directory / f"{checkpoint.DATABASE}{suffix}")
     wanted = sorted(fresh.iterdir(), key=lambda path: (path.name == checkpoint.DATABASE, path.name))
     old = fresh / ".old"
-    old.mkdir()
+    durable.make_folders(old)
     for path in list(directory.iterdir()):
-        path.rename(old / path.name)
+        durable.move(path, old / path.name)
     for path in wanted:
-        path.rename(directory / path.name)
+        durable.move(path, directory / path.name)
 
 
 def lines_backward(path: Path) -> Iterator[bytes]:

@@ -93,8 +93,8 @@ def _check_size(target: Path, size: int) -> None:
 
 
 def _append(target: Path, content: bytes, size: int) -> int:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    durable.make_folders(target.parent)
+    fd = durable.open_for_appending(target)
     try:
         durable.write_all(fd, content)
     finally:
@@ -114,6 +114,6 @@ def _write(directory: Path, target: Path, content: bytes) -> None:
 
 
 def _replace(directory: Path, target: Path, content: bytes) -> int:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    durable.make_folders(target.parent)
     durable.replace_file(target, content, sync=False, temporary=directory / TEMPORARY)
     return len(content)

@@ -98,7 +98,7 @@ class Ledger:
             if events:
                 transaction.entries = self.journal.append_locked(events, tail)[len(interrupted) :]
         for started in dead:
-            self._forget(started.session)
+            self.forget(started.session)
         if events:
             self.flush()
 
@@ -149,7 +149,8 @@ class Ledger:
         self.index.close()
         self.journal.close()
 
-    def _forget(self, session: str) -> None:
+    def forget(self, session: str) -> None:
+        """Remove the lock file of a run whose end is recorded; where that fails, it is only said."""
         try:
             self.sessions.forget(session)
         except OsirisError as error:

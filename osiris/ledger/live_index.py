@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from osiris import durable
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.journal import Journal
 from osiris.events.reader import JournalReader
@@ -56,7 +57,7 @@ class LiveIndex:
     def lock(self) -> HeldLock:
         """The lock of whoever changes the index; exit 6 past the deadline, exit 7 where it cannot be opened."""
         try:
-            self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+            durable.make_folders(self._lock_path.parent)
         except OSError as cause:
             raise disk_error("create", self._lock_path.parent, cause) from cause
         return acquire(self._lock_path, timeout_s=self._lock_timeout_s, purpose="bringing the index up to date")
@@ -87,11 +88,15 @@ class LiveIndex:
         journal.adopt(head.tail.position)
         return head
 
-    def rebuild(self, journal: Journal, up_to_seq: int | None = None) -> Position:
+    def rebuild(self, journal: Journal, up_to_seq: int | None = None, *, is_repaired: bool = False) -> Position:
         """Render everything afresh from the first entry and swap it in; returns how far it got.
 
-        With ``up_to_seq`` nothing behind that entry is looked at, so that it may be corrupt.
+        With ``up_to_seq`` nothing behind that entry is looked at, so that it may be corrupt. What the index has seen
+        acknowledged must be in the journal all the same, unless that ``is_repaired``: else exit 5.
         """
+        witness = None if is_repaired else checkpoint.witness_in(self.directory, journal.origin())
+        if witness is not None:
+            journal.read(witness).check_start()
         until = journal.settled()
         with self._threads, self.lock():
             if up_to_seq is None:
@@ -234,6 +239,9 @@ class LiveIndex:
             raise disk_error(
                 "update the index in", self.directory, checkpoint.as_os_error(cause, self.directory)
             ) from cause
+        except sqlite3.DatabaseError as cause:
+            self._close_database()
+            raise IndexDrift(f"its database is damaged: {cause}") from cause
         except BaseException:
             self._close_database()  # the fold may be ahead of the checkpoint now
             raise
@@ -246,7 +254,7 @@ class LiveIndex:
             rebuild_index(self.directory, journal, until, up_to_seq)
         except FileNotFoundError:
             return  # somebody deletes the index while it is being made; whoever asked looks again
-        except (OSError, sqlite3.OperationalError) as cause:
+        except (OSError, sqlite3.DatabaseError) as cause:
             os_error = checkpoint.as_os_error(cause, self.directory.parent)
             raise disk_error("rebuild the index in", self.directory, os_error) from cause
 

@@ -13,15 +13,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from osiris import durable
 from osiris.clock import rfc3339
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.catalog import UnknownEvent, decode_event
-from osiris.events.journal import KEEPING, TORN_DIRECTORY
 from osiris.events.reader import JournalReader
 from osiris.events.recovery import JournalRepaired
 from osiris.events.runs import RunStarted
 from osiris.events.segment import sealed_in, segment_name
+from osiris.events.torn_tail import bring_back, keep_from
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import newer_osiris
 from osiris.ledger.ledger import Ledger
@@ -68,12 +67,16 @@ def repair(ledger: Ledger, *, dry_run: bool) -> Repair:
         with ledger.journal.quiet():
             return _planned(ledger, _diagnose(ledger))
     with ledger.journal.lock(behind_fence=True):
+        try:
+            bring_back(ledger.journal.directory)
+        except OSError as cause:
+            raise disk_error("repair the journal in", ledger.journal.directory, cause) from cause
         diagnosis = _diagnose(ledger)
         done = _planned(ledger, diagnosis)
         if done.reason:
             done = _repair_locked(ledger, diagnosis, done)
     if done.reason:
-        ledger.index.rebuild(ledger.journal)
+        ledger.index.rebuild(ledger.journal, is_repaired=True)
     return msgspec.structs.replace(done, dry_run=False)
 
 
@@ -97,7 +100,7 @@ def _repair_locked(ledger: Ledger, diagnosis: _Diagnosis, plan: Repair) -> Repai
     numbers = cut.run_numbers
     for slug, number in _numbers_in_index(ledger).items():
         numbers[slug] = max(number, numbers.get(slug, 0))
-    kept_as = tuple(_keep(ledger.journal.directory, path, offset) for path, offset in cut.parts)
+    kept_as = tuple(keep_from(ledger.journal.directory, path, offset) for path, offset in cut.parts)
     event = JournalRepaired(
         reason=plan.reason.replace(f"{ledger.journal.directory}/", ""),  # the journal may be moved with its project
         last_good_seq=plan.last_good_seq,
@@ -156,6 +159,8 @@ def _cut_behind(tail: JournalReader) -> _Cut:
 def _note_number(raw: bytes, run_numbers: dict[str, int]) -> None:
     with contextlib.suppress(ValueError):  # sealed by somebody, but no event: the copy has it
         event = decode_event(raw)
+        if isinstance(event, UnknownEvent):
+            raise newer_osiris([event.type])
         if isinstance(event, RunStarted):
             run_numbers[event.pipeline_slug] = max(event.number, run_numbers.get(event.pipeline_slug, 0))
 
@@ -167,17 +172,3 @@ def _numbers_in_index(ledger: Ledger) -> dict[str, int]:
             return dict(db.execute("SELECT pipeline_slug, last_value FROM counters"))
     except (sqlite3.DatabaseError, OSError):
         return {}
-
-
-def _keep(directory: Path, path: Path, offset: int) -> str:
-    """A synced copy of ``path`` from ``offset`` on in ``torn/``; returns its name, relative to the journal."""
-    folder = directory / TORN_DIRECTORY
-    try:
-        durable.make_directory(folder)
-        making = folder / KEEPING
-        digest = durable.copy_file_part(path, offset, making)
-        kept = folder / f"{path.stem}-{offset}-{digest[:16]}.bytes"
-        durable.move_into_place(making, kept)
-    except OSError as cause:
-        raise disk_error("keep what is cut off", path, cause) from cause
-    return f"{TORN_DIRECTORY}/{kept.name}"

@@ -116,7 +116,8 @@ def start_run(ledger: Ledger, request: RunRequest, contract: FilesystemContract)
             )
             transaction.add(started)
     except BaseException:
-        ledger.sessions.close(session, session_lock)
+        ledger.forget(session)
+        session_lock.release()
         raise
     return StartedRun(started, session_lock)
 
@@ -124,7 +125,8 @@ def start_run(ledger: Ledger, request: RunRequest, contract: FilesystemContract)
 def finish_run(ledger: Ledger, run: StartedRun, end: RunFinished) -> Entry:
     """Record the run's last event and let its lock go, so that it is alive until its end is in the journal."""
     entry = ledger.record_end(end)
-    ledger.sessions.close(run.started.session, run.session_lock)
+    ledger.forget(run.started.session)
+    run.session_lock.release()
     return entry
 
 

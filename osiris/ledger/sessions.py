@@ -42,7 +42,7 @@ class Sessions:
                     with contextlib.suppress(FileNotFoundError):
                         held = try_acquire(path, create=False)
                         if held is not None:
-                            path.unlink()
+                            durable.remove_file(path)
                             held.release()
         except OSError as cause:
             raise disk_error("sweep", self._directory, cause) from cause
@@ -59,7 +59,7 @@ class Sessions:
     def forget(self, name: str) -> None:
         """Remove the file of a session that has ended."""
         try:
-            self._path(name).unlink(missing_ok=True)
+            durable.remove_file(self._path(name))
         except OSError as cause:
             raise disk_error("remove", self._path(name), cause) from cause
 

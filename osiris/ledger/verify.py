@@ -133,14 +133,18 @@ def _extra(directory: Path, expected: set[str]) -> list[Difference]:
     pending = [""]
     while pending:
         prefix = pending.pop()
-        with os.scandir(directory / prefix) as children:
-            for child in children:
-                name = prefix + child.name
-                is_folder = child.is_dir(follow_symlinks=False)
-                if is_folder:
-                    pending.append(name + "/")
-                if name not in expected and not (is_folder and name in folders):
-                    found.append(Difference(path=name, problem="extra", detail="nothing in the journal gives it"))
+        try:
+            children = list(os.scandir(directory / prefix))
+        except OSError as cause:
+            found.append(unreadable(prefix.rstrip("/") or ".", cause))
+            continue
+        for child in children:
+            name = prefix + child.name
+            is_folder = child.is_dir(follow_symlinks=False)
+            if is_folder:
+                pending.append(name + "/")
+            if name not in expected and not (is_folder and name in folders):
+                found.append(Difference(path=name, problem="extra", detail="nothing in the journal gives it"))
     return found
 
 

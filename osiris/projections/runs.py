@@ -157,9 +157,10 @@ def tagged(state: RunsState, event: RunTagged, entry: Entry) -> Sequence[Change]
 
 
 def pruned(state: RunsState, event: RetentionPruned, entry: Entry) -> Sequence[Change]:  # noqa: ARG001 - a step has it
-    """Say in the lines of the runs that their files are gone."""
+    """Say in the lines of the runs that their files are gone; a run that is still open will make new ones."""
     edit = _set_pruned_at(event.pruned_at)
-    return [change for run in event.runs for change in _revised(run.run_id, run.pipeline_slug, edit)]
+    ended_runs = [run for run in event.runs if run_key(run.pipeline_slug, run.run_id) not in state.open]
+    return [change for run in ended_runs for change in _revised(run.run_id, run.pipeline_slug, edit)]
 
 
 def _revised(run_id: str, slug: str, edit: Edit) -> Sequence[Change]:

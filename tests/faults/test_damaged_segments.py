@@ -213,9 +213,9 @@ def test_whoever_only_reads_leaves_a_damaged_journal_as_it_is(
         content[at] ^= 1
         (root / "journal" / name).write_bytes(content)
         before = tree(root / "journal")
-        # A rebuild looks at all, whoever has an index at what it has seen last, and whoever has none rebuilds.
+        # A rebuild looks at all, and whoever has no index rebuilds; whoever has one looks at what it has seen last.
         from_first = read == "rebuild" or witness == "none"
-        if name != LAST if from_first else name == LAST and witness == "current":
+        if (from_first and name != LAST) or (name == LAST and witness == "current"):
             refused(root, READS[read])
         else:
             with_ledger(root, READS[read])

@@ -112,6 +112,16 @@ def test_more_changed_lines_than_memory_allows_take_a_second_pass(
     assert len(passes) == 2
 
 
+@pytest.mark.parametrize("deferred_bytes", [0, 64 * 1024 * 1024])
+def test_a_torn_tail_is_found_however_many_passes_it_takes(
+    revised: Ledger, monkeypatch: pytest.MonkeyPatch, deferred_bytes: int
+) -> None:
+    monkeypatch.setattr(verify, "_DEFERRED_BYTES", deferred_bytes)
+    with (revised.journal.directory / "00000000000000000001.ndjson").open("ab") as segment:
+        segment.write(b'{"seq":99')
+    assert verify_index(revised).result == "torn"
+
+
 def test_lines_behind_those_that_memory_did_not_allow_are_compared_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
