@@ -179,6 +179,7 @@ class Journal:
         [entry], line = seal_all([(event, encoded(event))], after, moment)
         path = self.directory / segment_name(after.segment)
         self._writer.close()
+        self._origin = ""
         problem = "a repair has begun and not ended"
         note = FenceNote(at=rfc3339(moment), segment=path.name, offset=after.offset, problem=problem)
         try:

@@ -13,6 +13,7 @@ from osiris.events.recovery import JournalRecovered
 from osiris.events.segment import TornTail
 
 TORN_DIRECTORY = "torn"
+_AWAY = ".away"
 _KEEPING = ".keeping.tmp"
 """The one temporary name in ``torn/``; whoever uses it holds the journal's lock."""
 
@@ -64,8 +65,8 @@ def keep_from(directory: Path, path: Path, offset: int) -> str:
 
 def bring_back(directory: Path) -> None:
     """Undo a :func:`take_away` that did not come to its end. Raises ``OSError``."""
-    for hidden in directory.glob(".*.ndjson.tmp"):
-        durable.move(hidden, directory / hidden.name[1:-4])
+    for hidden in directory.glob(f".*.ndjson{_AWAY}"):
+        durable.move(hidden, directory / hidden.name[1 : -len(_AWAY)])
 
 
 def take_away(segments: Sequence[Path]) -> None:
@@ -73,7 +74,7 @@ def take_away(segments: Sequence[Path]) -> None:
 
     So whoever tries again removes them again: syncing the same removal once more could succeed without being true.
     """
-    hidden = [(segment, segment.with_name(f".{segment.name}.tmp")) for segment in segments]
+    hidden = [(segment, segment.with_name(f".{segment.name}{_AWAY}")) for segment in segments]
     if not hidden:
         return
     try:

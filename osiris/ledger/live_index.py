@@ -227,7 +227,7 @@ class LiveIndex:
                 changed = apply_changes(self.directory, changes, sizes)
                 sizes |= changed
                 rows = [change for change in changes if isinstance(change, SetCounter | SetKey)]
-                shown = checkpoint.Checkpoint(tail.position, stored.origin, fold.dump(), sizes)
+                shown = checkpoint.Checkpoint(tail.position, journal.origin(), fold.dump(), sizes)
                 self._database.save(shown, changed, rows)
         except FileNotFoundError as cause:
             self._close_database()

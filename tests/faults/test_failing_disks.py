@@ -231,7 +231,8 @@ class Case:
         assert facts(self.place) == self.expected
         if is_on_disk:
             assert [facts(place) for place in self._power_cuts()] == [self.expected] * 2
-        assert verify_index(make_ledger(self.place)).result == "ok"
+        found = verify_index(make_ledger(self.place))
+        assert found.result == "ok", found.differences
         index = text_files(self.place / "index")
         for _ in range(2):
             rebuild(fresh)
