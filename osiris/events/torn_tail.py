@@ -93,6 +93,7 @@ def take_away(segments: Sequence[Path]) -> None:
 def nothing_recorded(error: OsirisError) -> OsirisError:
     """``error``, which says that as well."""
     error.problem += "; nothing was recorded"
+    error.args = (error.problem,)
     return error
 
 
