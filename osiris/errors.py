@@ -33,7 +33,7 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.TORN_TAIL: "the journal has a torn tail (the next write mends it)",
     ExitCode.CORRUPT: "the journal is corrupt or was rolled back",
     ExitCode.LOCKED: "a lock could not be had in time",
-    ExitCode.DISK: "the disk failed: full, read-only or I/O error",
+    ExitCode.DISK: "the disk failed: full, read-only or I/O error, or the journal is fenced off after that",
     ExitCode.NEWER_OSIRIS: "written by a newer Osiris",
     ExitCode.BUG: "a bug in Osiris",
     ExitCode.CANCELLED: "stopped by the user; the run is recorded as cancelled",
