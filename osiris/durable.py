@@ -29,6 +29,7 @@ else:
 
 _LEFT_BEHIND_S = 24 * 3600
 _PIECE_BYTES = 1 << 20
+_LONGEST_COPY_BYTES = 1 << 30
 
 
 def sync_directory(path: Path | str) -> None:
@@ -166,6 +167,40 @@ def replace_end(path: Path, offset: int, content: bytes) -> None:
         remove_file(temporary)
         raise
     sync_directory(path.parent)
+
+
+def put_before(path: Path, content: bytes, *, temporary: Path) -> None:
+    """Put ``content`` before what is in the file at ``path``, in one step, unsynced; a missing file is an empty one.
+
+    The kernel copies what is there: a long file is neither read nor written by this process.
+    """
+    try:
+        target = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            write_all(target, content)
+            _copy_behind(path, target)
+        finally:
+            os.close(target)
+        os.replace(temporary, path)
+    except BaseException:
+        remove_file(temporary)
+        raise
+
+
+def _copy_behind(path: Path, target: int) -> None:
+    try:
+        source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        if hasattr(os, "copy_file_range"):
+            with contextlib.suppress(OSError):  # not on every file system; what was not copied is written below
+                while os.copy_file_range(source, target, _LONGEST_COPY_BYTES):
+                    pass
+        while piece := os.read(source, _PIECE_BYTES):
+            write_all(target, piece)
+    finally:
+        os.close(source)
 
 
 def make_temporary_beside(target: Path) -> Path:

@@ -49,10 +49,12 @@ def _apply_to_file(
     _check_size(target, size)
     if all(isinstance(change, Append) for change in changes):
         return _append(target, b"".join(change.line for change in changes if isinstance(change, Append)), size)
-    content = target.read_bytes() if size else b""
     if all(isinstance(change, Prepend) for change in changes):
-        newest_first = reversed([change.line for change in changes if isinstance(change, Prepend)])
-        return _replace(directory, target, b"".join([*newest_first, content]))
+        newest_first = b"".join(reversed([change.line for change in changes if isinstance(change, Prepend)]))
+        durable.make_folders(target.parent)
+        durable.put_before(target, newest_first, temporary=directory / TEMPORARY)
+        return size + len(newest_first)
+    content = target.read_bytes() if size else b""
     before = content
     for change in changes:
         match change:
