@@ -196,14 +196,12 @@ class LiveIndex:
     def _compare(self, journal: Journal, stored: checkpoint.Checkpoint) -> None:
         """After a power cut, or in a copy, the index may hold anything: :class:`IndexDrift` if it is not the journal's.
 
-        What is found to be right is at home here from now on.
+        What is found to be right is at home here from now on. Exit 5 if what it has seen acknowledged is gone.
         """
         _log.info("the index in %s is of before a restart, or a copy: comparing it with the journal", self.directory)
         if journal.origin() not in ("", stored.origin):
             raise IndexDrift("it is the copy of another journal's")
-        next(
-            iter(journal.read(stored.position)), None
-        )  # the witness of what had been acknowledged: exit 5 if it is gone
+        journal.read(stored.position).check_start()
         differences = check(self.directory, journal, stored.position.seq).differences
         if differences:
             first = differences[0]
