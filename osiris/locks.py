@@ -90,7 +90,7 @@ class LockFile:
         lock_fd, guard_fd = self._fds
         if guard_fd >= 0:
             fcntl.flock(guard_fd, fcntl.LOCK_UN)
-            _portalocker().unlock(lock_fd)
+            fcntl.flock(lock_fd, fcntl.LOCK_UN)  # portalocker.unlock takes a bare descriptor only since lately
         self._thread.release()
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class LockFile:
             try:
                 fcntl.flock(guard_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                calls.unlock(lock_fd)
+                fcntl.flock(lock_fd, fcntl.LOCK_UN)
                 return False
             return True
 
@@ -249,7 +249,6 @@ class _Calls(NamedTuple):
     """portalocker's calls on a descriptor; the tries say whether they got the lock."""
 
     lock: Callable[[int, LockFlags], None]
-    unlock: Callable[[int], None]
     exclusive: LockFlags
     shared: LockFlags
     already_locked: type[Exception]
@@ -286,7 +285,6 @@ def _portalocker() -> _Calls:
     non_blocking = portalocker.LockFlags.NON_BLOCKING
     return _Calls(
         lock=portalocker.lock,
-        unlock=portalocker.unlock,
         exclusive=portalocker.LockFlags.EXCLUSIVE | non_blocking,
         shared=portalocker.LockFlags.SHARED | non_blocking,
         already_locked=portalocker.exceptions.AlreadyLocked,
