@@ -21,7 +21,7 @@ from osiris.clock import SystemClock
 from osiris.events import segment_writer
 from osiris.events.journal import Journal
 from osiris.events.runs import PipelineTagged
-journal = Journal(Path(sys.argv[1]) / "journal", clock=SystemClock(), segment_bytes=2_000, lock_timeout_s=5)
+journal = Journal(Path(sys.argv[1]) / "journal", clock=SystemClock(), segment_bytes=2_000, lock_timeout_s=30)
 def append(who, first, number):
     for text in range(first, first + number):
         journal.append(PipelineTagged(pipeline_slug=who, tags=(str(text),), tagged_at=""))
@@ -100,7 +100,7 @@ thread = threading.Thread(target=append, args=("thread", 0, 1))
 thread.start()
 importing.wait()
 def die_or_append():
-    signal.alarm(5)
+    signal.alarm(30)
     append("child", 0, 1)
 child = fork(die_or_append)
 forked.set()
