@@ -22,6 +22,8 @@ from tests.histories import at_home, begin, end, make_build, make_ledger, text_f
 
 SEGMENT_BYTES = 2_200
 WITNESSES = {"current": 8, "older": 6, "none": 0}
+SMALL_SEGMENT_BYTES = 1_000
+SMALL_WITNESSES = {"current": 4, "older": 2, "none": 0}
 Segments = dict[str, bytes]
 
 
@@ -35,10 +37,11 @@ class Place(NamedTuple):
 
 
 class Specimen(NamedTuple):
-    """A sound journal of eight entries, and the indexes that have seen all, six and none of them."""
+    """A sound journal, and the indexes that have seen all of its entries, all but two, and none, as ``seen`` counts."""
 
     template: Path
     lines: list[bytes]
+    seen: dict[str, int]
 
     def copy(self, root: Path, witness: str) -> Path:
         """A project in ``root`` with the journal and one of the indexes."""
@@ -65,7 +68,7 @@ class Specimen(NamedTuple):
 
 
 def make_specimen(root: Path) -> Specimen:
-    """The journal and its indexes, made by the product itself; each entry but two is of another type."""
+    """Eight entries and their indexes, made by the product itself; each entry but two is of another type."""
     ledger = make_ledger(root, segment_bytes=SEGMENT_BYTES)
     record_compile(ledger, make_build(), even_if_known=False)
     end(ledger, begin(ledger))
@@ -79,10 +82,27 @@ def make_specimen(root: Path) -> Specimen:
     pruned = PrunedRun(run_id=run_id, pipeline_slug="orders", paths=("run_logs/x",))
     ledger.record(RetentionPlanned(plan_id="p", planned_at="t", runs=(pruned,)))
     ledger.close()
+    return _specimen(root, [3, 3, 2], WITNESSES)
+
+
+def make_small_specimen(root: Path) -> Specimen:
+    """Four short entries of three types in two segments, so that there is time for each bit of them."""
+    ledger = make_ledger(root, segment_bytes=SMALL_SEGMENT_BYTES)
+    record_compile(ledger, make_build(), even_if_known=False)
+    ledger.record(PipelineTagged(pipeline_slug="orders", tags=("a",), tagged_at="t"))
+    ledger.close()
+    shutil.copytree(root / "index", root / "older")
+    ledger.record(RetentionPlanned(plan_id="p", planned_at="t", runs=()))
+    ledger.record(PipelineTagged(pipeline_slug="orders", tags=("b",), tagged_at="t"))
+    ledger.close()
+    return _specimen(root, [2, 2], SMALL_WITNESSES)
+
+
+def _specimen(root: Path, entries: list[int], seen: dict[str, int]) -> Specimen:
     (root / "index").rename(root / "current")
     segments = read_segments(root)
-    assert [content.count(b"\n") for content in segments.values()] == [3, 3, 2]
-    return Specimen(root, [line for content in segments.values() for line in lines_of(content)])
+    assert [content.count(b"\n") for content in segments.values()] == entries
+    return Specimen(root, [line for content in segments.values() for line in lines_of(content)], seen)
 
 
 def lines_of(content: bytes) -> list[bytes]:
@@ -127,7 +147,7 @@ def refused(root: Path, act: Callable[[Ledger], object], *, exits: tuple[int, ..
     return caught.value.problem
 
 
-def check_corrupt(root: Path, place: Place, witness: int) -> None:
+def check_corrupt(root: Path, place: Place, witness: int, *, write_before_witness: bool = True) -> None:
     """Verify names the place, a write refuses if it gets to see it, and reading changes nothing."""
     problem = refused(root, verify_index)
     path = root / "journal" / place.file
@@ -136,6 +156,8 @@ def check_corrupt(root: Path, place: Place, witness: int) -> None:
     assert len(problem) > len(known), "it says what differs, too"
     if place.seq >= witness:
         refused(root, write)
+        return
+    if not write_before_witness:
         return
     before = read_segments(root)
     try:
@@ -148,7 +170,7 @@ def check_corrupt(root: Path, place: Place, witness: int) -> None:
     refused(root, verify_index)
 
 
-def check_torn(root: Path, good: list[bytes], tail: bytes, witness: str) -> None:
+def check_torn(root: Path, good: list[bytes], tail: bytes, witness: int) -> None:
     """Verify says torn, the next write keeps ``tail`` and cuts it off, and all that was good before is still there."""
     before = tree(root)
     with_ledger(root, lambda ledger: expect_torn(ledger, len(good), len(tail), witness))
@@ -159,14 +181,14 @@ def check_torn(root: Path, good: list[bytes], tail: bytes, witness: str) -> None
     with_ledger(root, lambda ledger: expect_recovered(ledger, root, len(good), tail))
 
 
-def expect_torn(ledger: Ledger, entries: int, size: int, witness: str) -> None:
+def expect_torn(ledger: Ledger, entries: int, size: int, witness: int) -> None:
     """An index that is behind or gone is said as well, and comes first."""
     found = verify_index(ledger)
     assert found.torn is not None, f"{size} bytes behind entry {entries} and verify says {found.result}"
     assert (found.entries, found.torn.bytes) == (entries, size)
-    assert found.result == ("torn" if witness == "current" or WITNESSES[witness] == entries else "drift")
-    problems = {"current": [], "older": ["stale"], "none": ["missing"]}[witness]
-    assert [found.problem for found in found.differences] == (problems if found.result == "drift" else [])
+    assert found.result == ("torn" if witness == entries else "drift")
+    problems = [] if witness == entries else ["stale" if witness else "missing"]
+    assert [found.problem for found in found.differences] == problems
 
 
 def expect_recovered(ledger: Ledger, root: Path, entries: int, tail: bytes) -> None:

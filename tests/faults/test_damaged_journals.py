@@ -7,7 +7,7 @@ stops every writer that meets it. A writer with an index looks at nothing before
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,14 @@ import pytest
 from osiris.ledger import index as index_module
 from osiris.ledger.index import verify_index
 from tests.faults.specimens import (
+    SMALL_WITNESSES,
     WITNESSES,
     Place,
     Segments,
     Specimen,
     check_corrupt,
     check_torn,
+    make_small_specimen,
     make_specimen,
     read_segments,
     refused,
@@ -35,30 +37,38 @@ def specimen(tmp_path_factory: pytest.TempPathFactory) -> Specimen:
     return make_specimen(tmp_path_factory.mktemp("specimen"))
 
 
+@pytest.fixture(scope="module")
+def small_specimen(tmp_path_factory: pytest.TempPathFactory) -> Specimen:
+    return make_small_specimen(tmp_path_factory.mktemp("small"))
+
+
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verify gives a writer time to bring an index up to date that is behind; here nobody will."""
     monkeypatch.setattr(index_module, "_PATIENCE_S", 0.0)
 
 
-def some_bits(segments: Segments, every: int) -> Iterator[tuple[str, int, int]]:
-    """Bits as file, byte and bit; all of them for ``every`` 0, else some, and always those around an entry's end."""
+Flip = tuple[str, int, int]
+"""A file, a byte in it, and a bit of that."""
+EVERY_WRITE = 17
+"""Of the flips that no writer needs to see, one in so many is followed by a write; odd, so each bit has its turn."""
+
+
+def some_bits(segments: Segments, every: int) -> Iterator[Flip]:
+    """One bit of every so many bytes, and always one at an entry's end."""
     dice = random.Random(7)
     for name, content in segments.items():
         for byte in range(len(content)):
-            if not every:
-                yield from ((name, byte, bit) for bit in range(8))
-            elif byte % every == 0 or content[byte] == 10:
+            if byte % every == 0 or content[byte] == 10:
                 yield name, byte, dice.randrange(8)
 
 
-@pytest.mark.parametrize("every", [19, pytest.param(0, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
-@pytest.mark.parametrize("witness", WITNESSES)
-def test_a_flipped_bit_is_found_wherever_it_is(specimen: Specimen, tmp_path: Path, witness: str, every: int) -> None:
-    root = specimen.copy(tmp_path / "p", witness)
-    sound = read_segments(root)
+def check_flips(specimen: Specimen, root: Path, witness: str, flips: Iterable[Flip], write_every: int) -> None:
+    """Each flip by itself is torn or corrupt as its place demands, for verify and for a writer."""
+    specimen.copy(root, witness)
+    sound, last, seen = read_segments(root), len(specimen.lines), specimen.seen[witness]
     missed: list[str] = []
-    for name, byte, bit in some_bits(sound, every):
+    for name, byte, bit in flips:
         path = root / "journal" / name
         flipped = bytearray(sound[name])
         flipped[byte] ^= 1 << bit
@@ -66,16 +76,33 @@ def test_a_flipped_bit_is_found_wherever_it_is(specimen: Specimen, tmp_path: Pat
         place = specimen.first_damage({**sound, name: bytes(flipped)})
         assert place is not None
         try:
-            if place.seq == 8 > WITNESSES[witness]:
-                check_torn(root, specimen.lines[:7], bytes(flipped[place.offset :]), witness)
+            if place.seq == last > seen:
+                check_torn(root, specimen.lines[:-1], bytes(flipped[place.offset :]), seen)
             else:
-                check_corrupt(root, place, WITNESSES[witness])
+                check_corrupt(root, place, seen, write_before_witness=(byte * 8 + bit) % write_every == 0)
         except (AssertionError, pytest.fail.Exception) as failure:
             missed.append(f"bit {bit} of byte {byte} of {name} in entry {place.seq}: {failure}")
         if read_segments(root) != {**sound, name: bytes(flipped)}:
             specimen.copy(root, witness)
         path.write_bytes(sound[name])
     assert not missed, f"{len(missed)} flips were taken for something else, the first: {missed[0]}"
+
+
+@pytest.mark.parametrize("witness", WITNESSES)
+def test_a_flipped_bit_is_found_wherever_it_is(specimen: Specimen, tmp_path: Path, witness: str) -> None:
+    check_flips(specimen, tmp_path / "p", witness, some_bits(read_segments(specimen.template), 19), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("bit", range(8))
+@pytest.mark.parametrize("witness", SMALL_WITNESSES)
+def test_every_single_bit_of_a_small_journal_is_found(
+    small_specimen: Specimen, tmp_path: Path, witness: str, bit: int
+) -> None:
+    segments = read_segments(small_specimen.template)
+    flips = [(name, byte, bit) for name, content in segments.items() for byte in range(len(content))]
+    check_flips(small_specimen, tmp_path / "p", witness, flips, EVERY_WRITE)
 
 
 @pytest.mark.parametrize("every", [37, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
@@ -99,7 +126,7 @@ def test_a_cut_anywhere_in_the_last_two_entries_is_torn_or_shorter_or_against_th
             with_ledger(root, lambda ledger: ledger.journal.read().drain())
             assert b"".join(read_segments(root).values()).startswith(b"".join(specimen.lines[:entries]))
         else:
-            check_torn(root, specimen.lines[:entries], whole[ends[entries - 6] : size], witness)
+            check_torn(root, specimen.lines[:entries], whole[ends[entries - 6] : size], WITNESSES[witness])
 
 
 FOREIGN = (
@@ -130,7 +157,7 @@ def test_a_tail_in_which_nothing_is_whole_is_torn(
     root = specimen.copy(tmp_path, witness)
     with max((root / "journal").glob("*.ndjson")).open("ab") as file:
         file.write(GARBAGE[garbage])
-    check_torn(root, specimen.lines, GARBAGE[garbage], witness)
+    check_torn(root, specimen.lines, GARBAGE[garbage], WITNESSES[witness])
 
 
 @pytest.mark.parametrize("witness", WITNESSES)
