@@ -1,6 +1,6 @@
 """Advisory file locks: the kernel drops them when their holder dies, so there are no pid files and no stale locks.
 
-Built on ``portalocker.lock``, the bare ``flock``. ``portalocker.Lock`` is not used: it polls every 250 ms.
+Built on ``flock``, mostly through ``portalocker.lock``. ``portalocker.Lock`` is not used: it polls every 250 ms.
 A lock file is created once and kept. Should somebody unlink one, two processes could hold "the" lock through two
 files; so a lock counts only while its path still leads to the locked file. A forked child gives up the descriptors that
 it inherited, for otherwise the lock of a dead parent would live on in it.
@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
 from osiris.errors import ExitCode, OsirisError, disk_error
+from osiris.forks import importing
 
 if TYPE_CHECKING:
     from portalocker import LockFlags
 
 _FIRST_PAUSE_S = 0.0001
-_LONGEST_PAUSE_S = 0.004
+_LONGEST_PAUSE_S = 0.008
+_EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
 class HeldLock:
@@ -70,13 +72,16 @@ class LockFile:
 
     def take(self, *, timeout_s: float, purpose: str) -> None:
         """Take the lock, waiting up to ``timeout_s`` seconds; exit 6 past that."""
-        deadline = time.monotonic() + timeout_s
-        if not self._thread.acquire(timeout=timeout_s):
-            raise _timed_out(self.path, timeout_s, purpose)
+        if self._thread.acquire(blocking=False):
+            deadline = 0.0
+        else:
+            deadline = time.monotonic() + timeout_s
+            if not self._thread.acquire(timeout=timeout_s):
+                raise _timed_out(self.path, timeout_s, purpose)
         try:
             if self._try():
                 return
-            for _ in _pauses(deadline):
+            for _ in _pauses(deadline or time.monotonic() + timeout_s):
                 if self._try():
                     return
         except BaseException:
@@ -90,7 +95,7 @@ class LockFile:
         lock_fd, guard_fd = self._fds
         if guard_fd >= 0:
             fcntl.flock(guard_fd, fcntl.LOCK_UN)
-            fcntl.flock(lock_fd, fcntl.LOCK_UN)  # portalocker.unlock takes a bare descriptor only since lately
+            fcntl.flock(lock_fd, fcntl.LOCK_UN)
         self._thread.release()
 
     def close(self) -> None:
@@ -108,21 +113,22 @@ class LockFile:
         self._thread = threading.Lock()
 
     def _try(self) -> bool:
-        calls = _portalocker()
         while True:
             if self._fds[0] < 0:
                 self._open()
             lock_fd, guard_fd = self._fds
-            if not calls.try_exclusive(lock_fd):
-                return False
-            if not self._is_where_it_was():
-                self.close()
-                continue
             try:
-                fcntl.flock(guard_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The call that portalocker.lock wraps: its checks of the flags cost as much as the rest of an append.
+                fcntl.flock(lock_fd, _EXCLUSIVE)
+                if not self._is_where_it_was():
+                    self.close()
+                    continue
+                fcntl.flock(guard_fd, _EXCLUSIVE)
             except BlockingIOError:
                 fcntl.flock(lock_fd, fcntl.LOCK_UN)
                 return False
+            except OSError as cause:
+                raise disk_error("lock", self.path, cause) from cause
             return True
 
     def _is_where_it_was(self) -> bool:
@@ -152,9 +158,6 @@ def _give_up_what_was_inherited() -> None:
         inherited.after_fork()
 
 
-# A child that is forked while another thread imports portalocker would wait for that import for ever.
-_importing = threading.Lock()
-os.register_at_fork(before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release)
 os.register_at_fork(after_in_child=_give_up_what_was_inherited)
 
 
@@ -279,7 +282,7 @@ class _Calls(NamedTuple):
 
 @functools.cache
 def _portalocker() -> _Calls:
-    with _importing:
+    with importing:
         import portalocker  # noqa: PLC0415 - costs 8 ms of start-up; most reading verbs take no lock
 
     non_blocking = portalocker.LockFlags.NON_BLOCKING

@@ -86,15 +86,15 @@ for child in children:
     expect_success(child)
 print(len(children))
 """
-# The first append imports what it locks with. A thread that is in the middle of that does not exist in a child.
+# The first append imports what it makes ids with. A thread that is in the middle of that does not exist in a child.
 FIRST_APPEND = """
 class Finder:
     def find_spec(self, name, path, target=None):
-        if name == "portalocker":
+        if name == "ulid":
             importing.set()
             forked.wait(1)
 importing, forked = threading.Event(), threading.Event()
-assert "portalocker" not in sys.modules
+assert "ulid" not in sys.modules
 sys.meta_path.insert(0, Finder())
 thread = threading.Thread(target=append, args=("thread", 0, 1))
 thread.start()
