@@ -6,7 +6,7 @@ import functools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from osiris.forks import importing
+from osiris.forks import undivided
 
 if TYPE_CHECKING:
     from ulid import ULID
@@ -48,7 +48,7 @@ def epoch_ms(moment: datetime) -> int:
 
 @functools.cache
 def _ulid_type() -> type[ULID]:
-    with importing:
+    with undivided:
         from ulid import ULID  # noqa: PLC0415 - costs 3 ms of start-up, and reading verbs never need it
 
     return ULID
@@ -60,7 +60,8 @@ def next_ulid(moment: datetime, after: str = "") -> str:
     python-ulid alone increases only within one process and one millisecond, and follows the clock back.
     """
     ULID = _ulid_type()  # noqa: N806 - the class
-    text = str(ULID.from_timestamp(epoch_ms(moment)))
+    with undivided:  # python-ulid has a lock of its own
+        text = str(ULID.from_timestamp(epoch_ms(moment)))
     if text > after:
         return text
     return str(ULID.from_int(int(ULID.from_str(after)) + 1))

@@ -1,11 +1,14 @@
-"""Imports that are put off, and forks: a child forked while another thread imports would wait for it for ever."""
+"""What a fork must not divide: a late import, a lock inside a library that another thread holds at that moment.
+
+A forked child has only the thread that forked. What others had begun stays begun in it for ever.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 
-importing = threading.Lock()
-"""Held by whoever imports late, and by whoever forks."""
+undivided = threading.Lock()
+"""Held in such places, for microseconds, and by whoever forks."""
 
-os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)
+os.register_at_fork(before=undivided.acquire, after_in_parent=undivided.release, after_in_child=undivided.release)

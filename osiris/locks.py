@@ -1,9 +1,8 @@
 """Advisory file locks: the kernel drops them when their holder dies, so there are no pid files and no stale locks.
 
-Built on ``flock``, mostly through ``portalocker.lock``. ``portalocker.Lock`` is not used: it polls every 250 ms.
-A lock file is created once and kept. Should somebody unlink one, two processes could hold "the" lock through two
-files; so a lock counts only while its path still leads to the locked file. A forked child gives up the descriptors that
-it inherited, for otherwise the lock of a dead parent would live on in it.
+Built on ``flock``, mostly through ``portalocker.lock``; ``portalocker.Lock`` polls every 250 ms. Should somebody unlink
+a lock file, two processes could hold "the" lock through two files; so a lock counts only while its path still leads to
+the locked file. A forked child gives up what it inherited: else the lock of a dead parent would live on in it.
 """
 
 from __future__ import annotations
@@ -21,13 +20,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
 from osiris.errors import ExitCode, OsirisError, disk_error
-from osiris.forks import importing
+from osiris.forks import undivided
 
 if TYPE_CHECKING:
     from portalocker import LockFlags
 
 _FIRST_PAUSE_S = 0.0001
 _LONGEST_PAUSE_S = 0.008
+_LONG_S = 0.1
+_PAUSE_OF_THE_LONGEST_S = 0.0003
 _EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
@@ -72,16 +73,13 @@ class LockFile:
 
     def take(self, *, timeout_s: float, purpose: str) -> None:
         """Take the lock, waiting up to ``timeout_s`` seconds; exit 6 past that."""
-        if self._thread.acquire(blocking=False):
-            deadline = 0.0
-        else:
-            deadline = time.monotonic() + timeout_s
-            if not self._thread.acquire(timeout=timeout_s):
-                raise _timed_out(self.path, timeout_s, purpose)
+        began = time.monotonic()
+        if not self._thread.acquire(blocking=False) and not self._thread.acquire(timeout=timeout_s):
+            raise _timed_out(self.path, timeout_s, purpose)
         try:
             if self._try():
                 return
-            for _ in _pauses(deadline or time.monotonic() + timeout_s):
+            for _ in _pauses(began + timeout_s):
                 if self._try():
                     return
         except BaseException:
@@ -225,17 +223,17 @@ def is_held(path: Path) -> bool:
 def _pauses(deadline: float) -> Iterator[None]:
     """A try now and one after each pause, the last one at ``deadline``.
 
-    The pauses grow, but stay short: who waits longest must not come to look the least. They are slightly random, so
-    that no waiter is starved by a rhythm.
+    The pauses grow, for many who look often keep those who work from working. Who has waited long looks often again, so
+    that nobody is starved by those who come and go. They are slightly random, against rhythms.
     """
-    pause_s = _FIRST_PAUSE_S
+    pause_s, began = _FIRST_PAUSE_S, time.monotonic()
     while True:
         yield
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
+        now = time.monotonic()
+        if now >= deadline:
             return
-        time.sleep(min(left_s, pause_s * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter, not a secret
-        pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+        time.sleep(min(deadline - now, pause_s * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter, not a secret
+        pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S) if now - began < _LONG_S else _PAUSE_OF_THE_LONGEST_S
 
 
 def _timed_out(path: Path, timeout_s: float, purpose: str) -> OsirisError:
@@ -282,7 +280,7 @@ class _Calls(NamedTuple):
 
 @functools.cache
 def _portalocker() -> _Calls:
-    with importing:
+    with undivided:
         import portalocker  # noqa: PLC0415 - costs 8 ms of start-up; most reading verbs take no lock
 
     non_blocking = portalocker.LockFlags.NON_BLOCKING
