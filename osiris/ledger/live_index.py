@@ -117,7 +117,8 @@ class LiveIndex:
         with self._threads, self.lock():
             # Somebody may just have been adding to it: only under the lock a difference counts.
             if not self._has_its_size(relative):
-                _log.warning("%s differs from the journal; rebuilding the index", path)
+                if self._elsewhere is None:  # there, nothing has been made yet
+                    _log.warning("%s differs from the journal; rebuilding the index", path)
                 self._rebuild_locked(journal, until)
         return path
 
