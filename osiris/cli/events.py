@@ -9,6 +9,7 @@ import msgspec
 
 from osiris.cli.output import Output, local_time
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
+from osiris.errors import ExitCode
 from osiris.events.catalog import EVENT_TYPES, UnknownEvent
 from osiris.events.entry import Entry
 from osiris.events.retention import RetentionPlanned, RetentionPruned
@@ -34,7 +35,7 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(
     cls=Verb,
-    exits=READING_EXITS,
+    exits=[*READING_EXITS, ExitCode.CANCELLED],
     examples=[
         "osiris events",
         "osiris events --type run.finished --since 100",

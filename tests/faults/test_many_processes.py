@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import select
-import shutil
 import signal
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from osiris.locks import is_held
-from tests.cli.shop import DEADLINE_S, Shop, new_shop
+from tests.cli.shop import DEADLINE_S, Shop
 from tests.faults.crew import Worker, crew
 from tests.faults.journal_evidence import check_no_leftovers, check_rebuilds_agree, checked_entries, events_of
 from tests.histories import tree
@@ -25,18 +24,6 @@ READING = [("runs", "list"), ("runs", "show", "last"), ("events",), ("pipelines"
 VERIFY = ("index", "verify")
 TAG = ("pipelines", "tag", "orders", "--add", "billing")
 SLUGS = ("orders", "refunds", "stock")
-
-
-@pytest.fixture(scope="module")
-def ran_once(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    shop = new_shop(tmp_path_factory.mktemp("ran-once") / "shop")
-    shop.run("run", "orders")
-    return shop
-
-
-@pytest.fixture
-def used(ran_once: Shop, tmp_path: Path) -> Shop:
-    return Shop(shutil.copytree(ran_once.root, tmp_path / "used"))
 
 
 @pytest.fixture

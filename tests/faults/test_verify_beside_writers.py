@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from osiris.locks import acquire
-from tests.cli.shop import Shop, new_shop, wait_until
+from tests.cli.shop import Shop, wait_until
 from tests.cli.test_killed_runs import STRACE, needs_strace
 from tests.faults.crew import Worker, crew
 from tests.faults.journal_evidence import check_rebuilds_agree, checked_entries, journal_lines
@@ -31,19 +31,11 @@ _OPENED_FOR_READING = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
-def ran_once(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    shop = new_shop(tmp_path_factory.mktemp("ran-once") / "shop")
-    shop.run("run", "orders")
-    return shop
-
-
 @pytest.fixture
-def used(ran_once: Shop, tmp_path: Path) -> Shop:
+def used(used: Shop) -> Shop:
     """Its segments hold a few entries each."""
-    shop = Shop(shutil.copytree(ran_once.root, tmp_path / "used"))
-    shop.write("osiris.yaml", 'version: "2.0"\nledger: {segment_mb: 0.004}\n')
-    return shop
+    used.write("osiris.yaml", 'version: "2.0"\nledger: {segment_mb: 0.004}\n')
+    return used
 
 
 @contextlib.contextmanager
