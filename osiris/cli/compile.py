@@ -33,6 +33,7 @@ class CompileDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(
     cls=Verb,
+    document=CompileDocument,
     exits=[*READING_EXITS, ExitCode.NEWER_OSIRIS],
     examples=["osiris compile pipelines/orders.yaml", "osiris compile orders -p prod --param limit=500 --out dist"],
 )

@@ -34,7 +34,7 @@ def command() -> None:
     """What a step can do."""
 
 
-@command.command("list", cls=Verb, examples=["osiris components list"])
+@command.command("list", cls=Verb, document=ComponentsDocument, examples=["osiris components list"])
 @shared_options
 @click.pass_obj
 def list_command(settings: Settings) -> None:
@@ -45,7 +45,9 @@ def list_command(settings: Settings) -> None:
     output.emit(ComponentsDocument(components=specs), output.table(("component", "version", "modes", "does"), rows))
 
 
-@command.command("show", cls=Verb, examples=["osiris components show filesystem.csv_extractor"])
+@command.command(
+    "show", cls=Verb, document=ComponentDocument, examples=["osiris components show filesystem.csv_extractor"]
+)
 @click.argument("name")
 @shared_options
 @click.pass_obj

@@ -35,6 +35,7 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(
     cls=Verb,
+    document=EventDocument,
     exits=[*READING_EXITS, ExitCode.CANCELLED],
     examples=[
         "osiris events",

@@ -25,6 +25,7 @@ def command() -> None:
 @command.command(
     "verify",
     cls=Verb,
+    document=Verification,
     exits=[*READING_EXITS, ExitCode.TORN_TAIL],
     examples=["osiris index verify", "osiris index verify --json", "osiris index verify --against head.json"],
 )
@@ -48,7 +49,11 @@ def verify(settings: Settings, against: Path | None) -> int:
 
 
 @command.command(
-    "rebuild", cls=Verb, exits=READING_EXITS, examples=["osiris index rebuild", "osiris index rebuild --up-to 41"]
+    "rebuild",
+    cls=Verb,
+    document=Rebuilt,
+    exits=READING_EXITS,
+    examples=["osiris index rebuild", "osiris index rebuild --up-to 41"],
 )
 @click.option(
     "--up-to",
@@ -69,6 +74,7 @@ def rebuild_command(settings: Settings, up_to_seq: int | None) -> None:
 @command.command(
     "repair",
     cls=Verb,
+    document=Repair,
     exits=[*READING_EXITS, ExitCode.NEWER_OSIRIS],
     examples=["osiris index repair --dry-run", "osiris index repair"],
 )
@@ -88,6 +94,7 @@ def repair_command(settings: Settings, dry_run: bool) -> None:
 @command.command(
     "head",
     cls=Verb,
+    document=JournalHead,
     exits=[ExitCode.CORRUPT, ExitCode.DISK],
     examples=["osiris index head > head.json   # keep it elsewhere"],
 )

@@ -22,6 +22,7 @@ class InitDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(
     cls=Verb,
+    document=InitDocument,
     exits=[ExitCode.DISK],
     examples=["osiris init shop", "osiris init --example", "osiris init shop --git"],
 )

@@ -36,7 +36,10 @@ def command() -> None:
 
 
 @command.command(
-    "validate", cls=Verb, examples=["osiris oml validate pipelines/*.yaml", "osiris oml validate orders -p prod"]
+    "validate",
+    cls=Verb,
+    document=ValidateDocument,
+    examples=["osiris oml validate pipelines/*.yaml", "osiris oml validate orders -p prod"],
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("-p", "--profile", help="The profile to check for.")

@@ -31,7 +31,7 @@ def command() -> None:
     """What is known of each pipeline."""
 
 
-@command.command("list", cls=Verb, exits=READING_EXITS, examples=["osiris pipelines list"])
+@command.command("list", cls=Verb, document=PipelinesDocument, exits=READING_EXITS, examples=["osiris pipelines list"])
 @shared_options
 @click.pass_obj
 def list_command(settings: Settings) -> None:
@@ -58,6 +58,7 @@ def list_command(settings: Settings) -> None:
 @command.command(
     "tag",
     cls=Verb,
+    document=TagsDocument,
     exits=[*READING_EXITS, ExitCode.NEWER_OSIRIS],
     examples=["osiris pipelines tag orders --add billing --add ml", "osiris pipelines tag orders --remove deprecated"],
 )

@@ -69,6 +69,7 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(
     cls=Verb,
+    document=RunResultDocument,
     exits=[
         ExitCode.PIPELINE_FAILED,
         ExitCode.INDEX_DRIFT,

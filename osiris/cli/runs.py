@@ -45,6 +45,7 @@ def command() -> None:
 @command.command(
     "list",
     cls=Verb,
+    document=RunsDocument,
     exits=READING_EXITS,
     examples=[
         "osiris runs list",
@@ -78,6 +79,7 @@ def list_command(
 @command.command(
     "show",
     cls=Verb,
+    document=RunDocument,
     exits=READING_EXITS,
     examples=[
         "osiris runs show last",

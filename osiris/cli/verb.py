@@ -12,6 +12,8 @@ import click
 from osiris.errors import EXIT_CODE_MEANINGS, ExitCode
 
 if TYPE_CHECKING:
+    import msgspec
+
     from osiris.project import Project
 
 
@@ -51,10 +53,18 @@ class Settings:
 
 
 class Verb(click.Command):
-    """A command whose help ends with examples and its exit status."""
+    """A command whose help ends with examples and its exit status; ``document`` is what it prints with ``--json``."""
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), exits: Sequence[ExitCode] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        document: type[msgspec.Struct],
+        examples: Sequence[str] = (),
+        exits: Sequence[ExitCode] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.document = document
         self.examples = tuple(examples)
         self.exits = (ExitCode.DONE, *exits, ExitCode.USAGE)
 

@@ -280,6 +280,7 @@ def _summary(step: StepResult) -> StepSummary:
         rows_in=step.rows_in,
         rows_out=step.rows_out,
         duration_ms=step.duration_ms,
+        started_at=rfc3339(step.started_at) if step.started_at else None,
     )
 
 

@@ -18,7 +18,8 @@ StepStatus = Literal["success", "failed", "cancelled", "skipped"]
 class StepSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One step. Row counts are exact; null where the engine fused the step into another and nothing was counted.
 
-    Steps that were fused into one statement ran at the same time, so their durations overlap.
+    Steps that were fused into one statement ran at the same time, so their durations overlap. ``started_at`` is null
+    where the step never began.
     """
 
     id: str
@@ -27,6 +28,7 @@ class StepSummary(msgspec.Struct, frozen=True, kw_only=True):
     rows_in: int | None
     rows_out: int | None
     duration_ms: int
+    started_at: str | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,12 +85,18 @@ def delta_to(previous: RunRecord | None, started: RunStarted, finished: RunFinis
     )
 
 
+def read_summary(directory: Path) -> RunSummary | None:
+    """The summary of the pack in ``directory``; None where there is no pack or it cannot be read."""
+    try:
+        return msgspec.json.decode((directory / SUMMARY_NAME).read_bytes(), type=RunSummary)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
 def read_steps(directory: Path) -> tuple[StepSummary, ...]:
     """The steps as the pack in ``directory`` tells them; none where there is no pack or it cannot be read."""
-    try:
-        return msgspec.json.decode((directory / SUMMARY_NAME).read_bytes(), type=RunSummary).steps
-    except (OSError, msgspec.MsgspecError):
-        return ()
+    summary = read_summary(directory)
+    return summary.steps if summary else ()
 
 
 def _minus(now: int | None, before: int | None) -> int | None:
