@@ -28,7 +28,7 @@ _BLOCK_BYTES = 1024 * 1024
 _LINES_AT_ONCE = 1024
 
 
-class FreshFiles(Replay):
+class FreshFiles:
     """Writes the files of a new index in ``directory``.
 
     Each flush adds a piece to a file. The pieces of a newest-first file are newest first in themselves, so that it is
@@ -36,7 +36,7 @@ class FreshFiles(Replay):
     """
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(_BUFFER_BYTES)
+        self.replay = Replay(self._add, _BUFFER_BYTES)
         self._directory = directory
         self._folders: set[str] = set()
         self._ends: dict[str, list[int]] = {}
@@ -45,17 +45,16 @@ class FreshFiles(Replay):
         """Complete every file; returns the size of each growing one."""
         sizes: dict[str, int] = {}
         for path, ends in self._ends.items():
-            edits = self.edits.get(path, {})
+            edits = self.replay.edits.get(path, {})
             sizes[path] = ends[-1]
-            if edits or (len(ends) > 1 and path in self.newest_first):
+            if edits or (len(ends) > 1 and path in self.replay.newest_first):
                 sizes[path] = self._put_right(path, ends, edits)
-        for path, render in self.whole.items():
+        for path, render in self.replay.whole.items():
             durable.write_file(self._target(path), render(), sync=False)
         return sizes
 
-    def flush(self, path: str, lines: list[bytes]) -> None:
-        """Add ``lines`` to the file as one piece."""
-        if path in self.newest_first:
+    def _add(self, path: str, lines: list[bytes]) -> None:
+        if path in self.replay.newest_first:
             lines.reverse()
         ends = self._ends.setdefault(path, [])
         size = ends[-1] if ends else 0
@@ -74,7 +73,7 @@ class FreshFiles(Replay):
         target = self._target(path)
         temporary = target.with_name(target.name + ".right")
         pieces = list(pairwise([0, *ends]))
-        if path in self.newest_first:
+        if path in self.replay.newest_first:
             pieces.reverse()
         with target.open("rb") as source, temporary.open("wb") as right:
             for start, end in pieces:
@@ -125,7 +124,7 @@ def _rebuild_beside(
     checkpoint.create(database)
     with contextlib.closing(checkpoint.connect(database)) as db:
         shown = checkpoint.Checkpoint(tail.position, journal.origin(), fold.dump(), sizes)
-        checkpoint.save(db, shown, sizes, files.rows())
+        checkpoint.save(db, shown, sizes, files.replay.rows())
         checkpoint.settle_home(db, database)
     _swap(fresh, directory)
 
@@ -145,7 +144,7 @@ def _refuse_foreign(directory: Path) -> None:
 def _fold_into(fresh: Path, tail: JournalReader, up_to_seq: int | None) -> tuple[Fold, JournalReader, FreshFiles]:
     durable.make_folders(fresh)
     files = FreshFiles(fresh)
-    return files.run(tail, up_to_seq), tail, files
+    return files.replay.run(tail, up_to_seq), tail, files
 
 
 def _swap(fresh: Path, directory: Path) -> None:

@@ -5,7 +5,6 @@ Memory is bounded by the buffers, the number of pipelines and the number of retr
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import islice
 
@@ -17,17 +16,21 @@ Edits = dict[bytes, tuple[Edit, ...]]
 """What later entries say about lines of one file, by line key, in journal order."""
 
 
+Flush = Callable[[str, list[bytes]], None]
+"""Writes or compares lines of a file, in the order in which they were made; they are forgotten afterwards."""
+
 _STEP_BYTES = 8 * 1024 * 1024
 _MANY_LINES = 64
 
 
-class Replay(ABC):
-    """Gathers the changes of a whole history; at most some ``buffer_bytes`` of lines wait to be flushed.
+class Replay:
+    """Gathers the changes of a whole history; at most some ``buffer_bytes`` of lines wait for ``flush`` to take them.
 
     ``edits`` are gathered unless they are all ``known`` from an earlier replay.
     """
 
-    def __init__(self, buffer_bytes: int, known: dict[str, Edits] | None = None) -> None:
+    def __init__(self, flush: Flush, buffer_bytes: int, known: dict[str, Edits] | None = None) -> None:
+        self._flush = flush
         self._buffer_bytes = buffer_bytes
         self.known = known
         self._buffered_bytes = 0
@@ -43,7 +46,7 @@ class Replay(ABC):
         """Fold what ``tail`` reads, to its end or to ``up_to_seq``, and flush what came last."""
         fold = Fold()
         fold.run(tail if up_to_seq is None else islice(tail, up_to_seq), self.apply)
-        self._flush(at_least_lines=1)
+        self._flush_files(at_least_lines=1)
         return fold
 
     def rows(self) -> Iterable[SetCounter | SetKey]:
@@ -83,26 +86,22 @@ class Replay(ABC):
         if edits:
             edits.pop(line_key(change.line), None)
 
-    @abstractmethod
-    def flush(self, path: str, lines: list[bytes]) -> None:
-        """Write or compare ``lines`` of ``path``, in the order in which they were made, and forget them."""
-
     def _make_room(self) -> None:
         """Flush the files that have many lines already; those with few only when memory would run short.
 
         A buffer that is used again and again stays in the processor's cache, but opening thousands of files for a line
         each takes longer than all the rest.
         """
-        self._flush(at_least_lines=_MANY_LINES)
+        self._flush_files(at_least_lines=_MANY_LINES)
         if self._buffered_bytes > self._buffer_bytes - _STEP_BYTES:
-            self._flush(at_least_lines=1)
+            self._flush_files(at_least_lines=1)
         self._room_until = self._buffered_bytes + _STEP_BYTES
 
-    def _flush(self, at_least_lines: int) -> None:
+    def _flush_files(self, at_least_lines: int) -> None:
         for path, lines in self.lines.items():
             if len(lines) >= at_least_lines:
                 self._buffered_bytes -= sum(map(len, lines))
-                self.flush(path, lines)
+                self._flush(path, lines)
                 lines.clear()
 
 

@@ -42,43 +42,43 @@ class Checked(NamedTuple):
     position: Position
 
 
-class Comparison(Replay):
+class Comparison:
     """Compares the lines that the journal gives with the files in ``directory``.
 
     ``known`` are all the edits that the journal holds; without them, lines may be deferred until the edits have come.
     """
 
     def __init__(self, directory: Path, known: dict[str, Edits] | None = None) -> None:
-        super().__init__(_BUFFER_BYTES, known)
+        self.replay = Replay(self._compare, _BUFFER_BYTES, known)
         self._directory = directory
         self._deferred_bytes = 0
         self.files: dict[str, ComparedFile] = {}
 
-    def flush(self, path: str, lines: list[bytes]) -> None:
-        """Compare and forget ``lines``."""
+    def _compare(self, path: str, lines: list[bytes]) -> None:
+        known = self.replay.known
         if self._deferred_bytes > _DEFERRED_BYTES:
             return  # too many: the second pass will compare
         file = self.files.get(path)
         if file is None:
-            file = self.files[path] = ComparedFile(path, newest_first=path in self.newest_first)
-        if self.known and path in self.known:
-            lines = [revised(line, self.known[path]) for line in lines]
-        self._deferred_bytes += file.compare(self._directory, lines, may_defer=self.known is None)
+            file = self.files[path] = ComparedFile(path, newest_first=path in self.replay.newest_first)
+        if known and path in known:
+            lines = [revised(line, known[path]) for line in lines]
+        self._deferred_bytes += file.compare(self._directory, lines, may_defer=known is None)
 
     def is_exact(self) -> bool:
         """Whether every line was compared in its final form."""
-        if self.known is not None:
+        if self.replay.known is not None:
             return True
         return (
             self._deferred_bytes <= _DEFERRED_BYTES
-            and self.edits.keys() <= self.files.keys()
-            and all(file.settle(self._directory, self.edits.get(path, {})) for path, file in self.files.items())
+            and self.replay.edits.keys() <= self.files.keys()
+            and all(file.settle(self._directory, self.replay.edits.get(path, {})) for path, file in self.files.items())
         )
 
     def differences(self) -> list[Difference]:
         """How the text files differ."""
         found = [file.finish(self._directory) for file in self.files.values()]
-        found += [_compare_whole(self._directory, path, render()) for path, render in self.whole.items()]
+        found += [_compare_whole(self._directory, path, render()) for path, render in self.replay.whole.items()]
         return [difference for difference in found if difference is not None]
 
     def sizes(self) -> dict[str, int]:
@@ -87,13 +87,13 @@ class Comparison(Replay):
 
     def expected(self) -> set[str]:
         """The paths of all text files."""
-        return self.files.keys() | self.whole.keys()
+        return self.files.keys() | self.replay.whole.keys()
 
 
 def check(directory: Path, journal: Journal, up_to_seq: int | None = None, until: Extent | None = None) -> Checked:
     """Every difference between the index in ``directory`` and the journal, read to its end or to ``up_to_seq``."""
     comparison, tail = Comparison(directory), journal.read(until=until)
-    fold = comparison.run(tail, up_to_seq)
+    fold = comparison.replay.run(tail, up_to_seq)
     position = tail.position
     if not directory.exists() and position.seq == 0:
         return Checked([], fold, tail, position)  # nothing has happened yet, and nothing is shown
@@ -102,8 +102,8 @@ def check(directory: Path, journal: Journal, up_to_seq: int | None = None, until
         return Checked([missing], fold, tail, position)
     if not comparison.is_exact():
         # The second pass ends where the first did: a revision that came since would not be known to it.
-        comparison = Comparison(directory, comparison.edits)
-        fold = comparison.run(journal.read(until=until), position.seq)
+        comparison = Comparison(directory, comparison.replay.edits)
+        fold = comparison.replay.run(journal.read(until=until), position.seq)
     shown = checkpoint.Checkpoint(position, journal.origin(), fold.dump(), comparison.sizes())
     differences = comparison.differences() + _compare_database(directory, shown, comparison)
     differences += _extra(directory, comparison.expected() | _DATABASE_FILES | {TEMPORARY})
@@ -172,5 +172,5 @@ def _compare_database(directory: Path, shown: checkpoint.Checkpoint, comparison:
 def _expected_rows(shown: checkpoint.Checkpoint, comparison: Comparison) -> dict[str, list[tuple[object, ...]]]:
     """The rows of a database made from the same fold, read the same way."""
     with contextlib.closing(checkpoint.scratch()) as db:
-        checkpoint.save(db, shown, shown.sizes, comparison.rows())
+        checkpoint.save(db, shown, shown.sizes, comparison.replay.rows())
         return checkpoint.dump_rows(db)

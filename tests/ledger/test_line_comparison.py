@@ -15,6 +15,7 @@ from osiris.ledger import verify
 from osiris.ledger.index import rebuild, verify_index
 from osiris.ledger.ledger import Ledger
 from osiris.ledger.line_comparison import ComparedFile, Difference
+from osiris.ledger.replay import Replay
 from tests.histories import begin, end, make_ledger, text_files
 
 LINES = st.lists(st.sampled_from([b"a\n", b"ba\n", b"\n", b"c" * 700 + b"\n", b"xc\n"]), min_size=1, max_size=300)
@@ -85,13 +86,13 @@ def tagged(run_id: str, *tags: str) -> RunTagged:
 
 def count_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     passes: list[int] = []
-    run = verify.Comparison.run
+    run = Replay.run
 
-    def counted(comparison: verify.Comparison, *arguments: object) -> object:
+    def counted(replay: Replay, *arguments: object) -> object:
         passes.append(1)
-        return run(comparison, *arguments)  # type: ignore[arg-type]  # handed on as they come
+        return run(replay, *arguments)  # type: ignore[arg-type]  # handed on as they come
 
-    monkeypatch.setattr(verify.Comparison, "run", counted)
+    monkeypatch.setattr(Replay, "run", counted)
     return passes
 
 
