@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from osiris.cli.output import Output, count, duration, local_time, one_line
+from osiris.cli.report.writing import html_option, write_report
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.clock import Clock, rfc3339
 from osiris.errors import OsirisError
@@ -85,17 +86,22 @@ def list_command(
         "osiris runs show last",
         "osiris runs show orders/run-000012",
         "osiris runs show last --json | jq .run.rows_out",
+        "osiris runs show last --html run.html",
     ],
 )
 @click.argument("run")
+@html_option
 @shared_options
 @click.pass_obj
-def show(settings: Settings, run: str) -> None:
+def show(settings: Settings, run: str, html: Path | None) -> None:
     """Show one run: a run id, an unambiguous beginning of one, PIPELINE/RUN, or `last`."""
     project = settings.open_project()
     record = get_run(project.ledger, run)
     steps = read_steps(project.path(record.aiop_path))
     output = Output(settings)
+    if html is not None:
+        output.emit(RunDocument(run=record, steps=steps), write_report(project, record, html, as_json=settings.json))
+        return
     output.emit(RunDocument(run=record, steps=steps), run_lines(record, steps, output, project.root))
 
 
