@@ -76,14 +76,14 @@ def cli(ctx: click.Context) -> None:
     ctx.ensure_object(Settings)
 
 
-def main() -> NoReturn:
-    """Run the command line and end the process with a code of the table."""
+def main(command: click.Command = cli) -> NoReturn:
+    """Run ``command``, the whole command line, and end the process with a code of the table."""
     # A command is a short process that makes no garbage in circles; looking for it costs 7 % of the start-up.
     gc.disable()
     _open_missing_streams()
     settings = Settings()
     settings.json = "--json" in sys.argv[1:]  # an error on the line itself is a document, too
-    code = _dispatch(settings)
+    code = _dispatch(settings, command)
     settings.close()
     _flush()
     # Everything is on the disk or on the screen. Taking DuckDB and a hundred modules apart would cost another 20 ms.
@@ -106,9 +106,9 @@ def _flush() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _dispatch(settings: Settings) -> int:
+def _dispatch(settings: Settings, command: click.Command) -> int:
     try:
-        result = cli.main(standalone_mode=False, obj=settings)
+        result = command.main(standalone_mode=False, obj=settings)
     except OsirisError as error:
         _output(settings).error(error)
         return error.exit_code

@@ -16,7 +16,7 @@ from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.clock import Clock, rfc3339
 from osiris.errors import OsirisError
 from osiris.ledger.queries import RunFilter, get_run, list_runs, run_name
-from osiris.projections.runs import RunRecord, RunStatus
+from osiris.projections.runs import IMPORTED_FROM, RunRecord, RunStatus
 from osiris.runner.summary import StepSummary, read_steps
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -97,7 +97,7 @@ def show(settings: Settings, run: str, html: Path | None) -> None:
     """Show one run: a run id, an unambiguous beginning of one, PIPELINE/RUN, or `last`."""
     project = settings.open_project()
     record = get_run(project.ledger, run)
-    steps = read_steps(project.path(record.aiop_path))
+    steps = read_steps(project.path(record.aiop_path)) if record.aiop_path else ()  # an imported run has no pack
     output = Output(settings)
     if html is not None:
         output.emit(RunDocument(run=record, steps=steps), write_report(project, record, html, as_json=settings.json))
@@ -117,10 +117,11 @@ def run_lines(
         ("duration", duration(record.duration_ms)),
         ("rows", f"{count(record.rows_in)} read, {count(record.rows_out)} written"),
         ("tags", ", ".join(record.tags)),
-        ("manifest", f"{record.manifest_short}  {record.manifest_hash}"),
+        ("manifest", f"{record.manifest_short}  {record.manifest_hash}".strip()),
+        ("imported", record.runtime_env.get(IMPORTED_FROM, "")),
     ]
     paths = [("build", record.build_manifest_path), ("logs", record.run_logs_path), ("pack", record.aiop_path)]
-    facts += [(name, path) for name, path in paths if (root / path).exists()]
+    facts += [(name, path) for name, path in paths if path and (root / path).exists()]
     yield from (f"  {name:9} {value}" for name, value in facts if value)
     if record.error and with_error:
         at = (

@@ -102,4 +102,33 @@ class RunTagged(EventBase, frozen=True, kw_only=True, tag="run.tagged"):
     removed: tuple[str, ...] = ()
 
 
-RunEvent = PipelineCompiled | RunStarted | RunFinished | RunInterrupted | PipelineTagged | RunTagged
+class RunImported(EventBase, frozen=True, kw_only=True, tag="run.imported"):
+    """A run that ended before this journal knew of it, with all that is known of it; it has no number.
+
+    ``source`` is where its files lay, ``run_logs_path`` where they go; both relative to the project's root, the former
+    as far as it lies there. What is not known is "" or null, as for an interrupted run its duration.
+    """
+
+    run_id: str
+    pipeline_slug: str
+    profile: str
+    status: Literal["success", "failed", "cancelled", "interrupted"]
+    started_at: str
+    finished_at: str
+    source: str
+    run_logs_path: str
+    imported_at: str
+    duration_ms: int | None = None
+    rows_in: int | None = None
+    rows_out: int | None = None
+    error: RunError | None = None
+    manifest_hash: str = ""
+    manifest_short: str = ""
+    manifest_path: str = ""
+    payload_digest: str = ""
+    tags: tuple[str, ...] = ()
+    user: str = ""
+    runtime_env: dict[str, str] = {}
+
+
+RunEvent = PipelineCompiled | RunStarted | RunFinished | RunInterrupted | PipelineTagged | RunTagged | RunImported

@@ -30,13 +30,18 @@ class FilesystemContract:
         name = self._renderer.render(self._config.naming.manifest_dir, tokens)
         return _join(self._config.build_dir, "pipelines", tokens.get("profile", ""), name)
 
+    def run_logs(self, tokens: Mapping[str, str]) -> str:
+        """The run folder of a run."""
+        name = self._renderer.render(self._config.naming.run_dir, tokens)
+        return _join(self._config.run_logs_dir, tokens.get("profile", ""), name)
+
     def run_paths(self, tokens: Mapping[str, str]) -> RunPaths:
         """The run folder and the pack folder of a run."""
         naming = self._config.naming
         manifest_name = self._renderer.render(naming.manifest_dir, tokens)
         profile = tokens.get("profile", "")
         return RunPaths(
-            run_logs=_join(self._config.run_logs_dir, profile, self._renderer.render(naming.run_dir, tokens)),
+            run_logs=self.run_logs(tokens),
             aiop=_join(
                 self._config.aiop_dir, profile, manifest_name, self._renderer.render(naming.aiop_run_dir, tokens)
             ),

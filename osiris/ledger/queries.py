@@ -28,6 +28,7 @@ from osiris.projections.runs import (
     RunStatus,
     by_pipeline_path,
     decode_record,
+    is_imported,
     line_beginning,
     open_record,
     run_key,
@@ -93,7 +94,8 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
     ``orders/run-000001`` looks in one pipeline only: incremental ids are unique no further.
     """
     if reference == "last":
-        newest = next(_records(ledger, ""), None)
+        own = (record for record in _records(ledger, "") if not is_imported(record))
+        newest = next(own, None) or next(_records(ledger, ""), None)  # imports were recorded late, and ran long ago
         if newest is None:
             raise OsirisError("there is no run yet", "Start one with `osiris run PIPELINE`.", code="run.none")
         return newest

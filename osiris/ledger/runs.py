@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from osiris.clock import rfc3339
 from osiris.errors import OsirisError
 from osiris.events.entry import Entry
-from osiris.events.runs import PipelineCompiled, PipelineTagged, RunFinished, RunStarted
+from osiris.events.runs import PipelineCompiled, PipelineTagged, RunFinished, RunImported, RunStarted
 from osiris.layout.paths import FilesystemContract
 from osiris.layout.tokens import render_run_ts
 from osiris.ledger.ledger import Ledger, unknown_pipeline
@@ -128,6 +128,19 @@ def finish_run(ledger: Ledger, run: StartedRun, end: RunFinished) -> Entry:
     ledger.forget(run.started.session)
     run.session_lock.release()
     return entry
+
+
+def import_runs(ledger: Ledger, imports: Sequence[RunImported]) -> None:
+    """Record runs that ended elsewhere, all or none, in one sync; those whose idempotency key is known are there.
+
+    Imported runs have no number. The caller sees to it that no two of them, and no other run, have one name.
+    """
+    with ledger.transaction() as transaction:
+        for event in imports:
+            key = event.idempotency_key
+            known = transaction.next_seq > 1 and isinstance(key, str) and ledger.index.recorded_with(key)
+            if not known:
+                transaction.add(event)
 
 
 def tag_pipeline(ledger: Ledger, slug: str, *, add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from osiris.events.entry import Entry
-from osiris.events.runs import PipelineCompiled, PipelineTagged
+from osiris.events.runs import PipelineCompiled, PipelineTagged, RunImported
 from osiris.projections.base import Change, Projection, Write
 
 PIPELINES_PATH = "pipelines.json"
@@ -65,8 +65,18 @@ def tagged(state: PipelinesState, event: PipelineTagged, entry: Entry) -> Sequen
     return (_write(state),)
 
 
+def imported(state: PipelinesState, event: RunImported, entry: Entry) -> Sequence[Change]:  # noqa: ARG001 - a step has it
+    """Know a pipeline of which only an imported run was ever heard."""
+    if event.pipeline_slug in state.pipelines:
+        return ()
+    state.pipelines[event.pipeline_slug] = PipelineSummary()
+    return (_write(state),)
+
+
 def _write(state: PipelinesState) -> Write:
     return Write(PIPELINES_PATH, lambda: msgspec.json.format(_encode(state.pipelines), indent=2) + b"\n")
 
 
-PIPELINES = Projection("pipelines", PipelinesState, {PipelineCompiled: compiled, PipelineTagged: tagged})
+PIPELINES = Projection(
+    "pipelines", PipelinesState, {PipelineCompiled: compiled, PipelineTagged: tagged, RunImported: imported}
+)

@@ -9,10 +9,12 @@ import msgspec
 
 from osiris.events.entry import Entry
 from osiris.events.retention import RetentionPruned
-from osiris.events.runs import RunError, RunFinished, RunInterrupted, RunStarted, RunTagged
+from osiris.events.runs import RunError, RunFinished, RunImported, RunInterrupted, RunStarted, RunTagged
 from osiris.projections.base import Append, Change, Edit, Prepend, Projection, Revise
 
 RUNS_PATH = "runs.jsonl"
+IMPORTED_FROM = "imported_from"
+"""The key in ``runtime_env`` by which an imported run is known; its value is where the run's files lay."""
 
 RunStatus = Literal["running", "success", "failed", "cancelled", "interrupted"]
 
@@ -94,6 +96,34 @@ def ended_record(started: RunStarted, event: RunFinished | RunInterrupted, seq: 
             return _record(started, "interrupted", event.error, seq, event.noticed_at)
 
 
+def imported_record(event: RunImported, seq: int) -> RunRecord:
+    """The record of a run that ended elsewhere and was imported by entry ``seq``."""
+    started = RunStarted(
+        run_id=event.run_id,
+        number=0,
+        session="",
+        pipeline_slug=event.pipeline_slug,
+        profile=event.profile,
+        manifest_hash=event.manifest_hash,
+        manifest_short=event.manifest_short,
+        payload_digest=event.payload_digest,
+        started_at=event.started_at,
+        run_logs_path=event.run_logs_path,
+        aiop_path="",
+        manifest_path=event.manifest_path,
+        tags=event.tags,
+        user=event.user,
+        runtime_env={**event.runtime_env, IMPORTED_FROM: event.source},
+    )
+    figures = (event.duration_ms, event.rows_in, event.rows_out)
+    return _record(started, event.status, event.error, seq, event.finished_at, *figures)
+
+
+def is_imported(record: RunRecord) -> bool:
+    """Whether the run ended elsewhere, and only its record and its files came here."""
+    return IMPORTED_FROM in record.runtime_env
+
+
 def _record(
     started: RunStarted,
     status: RunStatus,
@@ -146,6 +176,12 @@ def ended(state: RunsState, event: RunFinished | RunInterrupted, entry: Entry) -
     return (Append(RUNS_PATH, line), Prepend(by_pipeline_path(event.pipeline_slug), line))
 
 
+def imported(state: RunsState, event: RunImported, entry: Entry) -> Sequence[Change]:  # noqa: ARG001 - a step has it
+    """A line for a run that ended elsewhere."""
+    line = encode_record(imported_record(event, entry.seq)) + b"\n"
+    return (Append(RUNS_PATH, line), Prepend(by_pipeline_path(event.pipeline_slug), line))
+
+
 def tagged(state: RunsState, event: RunTagged, entry: Entry) -> Sequence[Change]:  # noqa: ARG001 - a step has it
     """Tag a run: its line if it has ended."""
     key = run_key(event.pipeline_slug, event.run_id)
@@ -179,5 +215,12 @@ def _set_pruned_at(pruned_at: str) -> Edit:
 RUNS = Projection(
     "runs",
     RunsState,
-    {RunStarted: begun, RunFinished: ended, RunInterrupted: ended, RunTagged: tagged, RetentionPruned: pruned},
+    {
+        RunStarted: begun,
+        RunFinished: ended,
+        RunInterrupted: ended,
+        RunImported: imported,
+        RunTagged: tagged,
+        RetentionPruned: pruned,
+    },
 )

@@ -1,4 +1,4 @@
-"""The same pipeline gives the same bytes, whoever compiles it, where and when."""
+"""The same pipeline gives the bytes that it always gave; what counts gives others. See ``test_parity`` for places."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shop import ORDERS, Shop, new_shop
+from tests.cli.shop import ORDERS, Shop
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "build_dev_orders"
 ELSEWHERE = {
@@ -21,29 +21,6 @@ ELSEWHERE = {
     "HOSTNAME": "elsewhere",
     "SOURCE_DATE_EPOCH": "1",
 }
-REORDERED = """\
-# The same pipeline, written by somebody else.
-steps:
-  - component: filesystem.csv_extractor
-    config: {"path": 'data/orders.csv'}
-    id: orders
-    mode: read
-  - {id: by-customer, mode: "transform", component: duckdb.processor,   # in one line
-     config: {query: "SELECT customer, sum(amount) AS total\\nFROM df_orders WHERE amount >= ${params.minimum} GROUP BY ALL ORDER BY customer\\n"}}
-  - id: write
-
-    component: filesystem.csv_writer
-    mode: write
-    config:
-      path: >-
-        out/by_customer.csv
-name: "orders"
-params:
-  minimum:
-    default: 0
-    type: float
-oml_version: '0.1.0'
-"""  # noqa: E501 - the query on one line is the point
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -58,24 +35,6 @@ def test_a_build_is_byte_for_byte_the_one_that_was_kept(tmp_path: Path) -> None:
     names = {Path(name).name for name in kept}
     assert {"manifest.yaml", "plan.json", "fingerprints.json", "run_summary.json", "by-customer.json"} <= names
     assert files(shop.root / "build") == kept
-
-
-def test_two_people_in_two_places_at_two_times_get_the_same_build(tmp_path: Path) -> None:
-    here, there = new_shop(tmp_path / "here"), new_shop(tmp_path / "far" / "away, über there")
-    here.run("run", "orders", env={"PYTHONHASHSEED": "1"})
-    there.run("run", "orders", env=ELSEWHERE)
-    assert files(here.root / "build") == files(there.root / "build") != {}
-    written = b"".join(files(here.root / "build").values())
-    assert str(here.root).encode() not in written
-    assert here.read("out/by_customer.csv") == there.read("out/by_customer.csv")
-
-
-def test_comments_layout_and_the_order_of_keys_do_not_change_a_build(tmp_path: Path) -> None:
-    one, other = new_shop(tmp_path / "one"), new_shop(tmp_path / "other")
-    other.write("pipelines/orders.yaml", REORDERED)
-    one.run("compile", "orders")
-    other.run("compile", "orders")
-    assert files(one.root / "build") == files(other.root / "build")
 
 
 @pytest.mark.parametrize(

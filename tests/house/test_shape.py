@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted((ROOT / "osiris").rglob("*.py"))
+SOURCES = sorted([*(ROOT / "osiris").rglob("*.py"), *(ROOT / "scripts").glob("*.py")])
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 50
 FORBIDDEN_NAMES = re.compile(r"(^|_)(manager|helpers?|utils?|info|process|handle|common)(_|$)")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osiris.events.retention import PrunedRun, RetentionPlanned, RetentionPruned
-from osiris.events.runs import RunTagged
+from osiris.events.runs import RunImported, RunTagged
 from osiris.ledger.index import rebuild, verify_index
 from osiris.ledger.ledger import Ledger
 from osiris.ledger.runs import StartedRun, record_compile, tag_pipeline
@@ -28,6 +28,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("kill"), st.integers(0, 5), st.none(), st.none()),
     st.tuples(st.just("tag"), SLUGS, TAGS, TAGS),
     st.tuples(st.just("tag_run"), st.integers(0, 9), TAGS, st.none()),
+    st.tuples(st.just("import"), SLUGS, st.sampled_from(["success", "failed", "interrupted"]), st.integers(0, 5)),
     st.tuples(st.just("prune"), st.integers(0, 9), st.none(), st.none()),
     st.tuples(st.just("another_process"), st.none(), st.none(), st.none()),
     st.tuples(st.just("lose_index"), st.none(), st.none(), st.none()),
@@ -66,6 +67,10 @@ class History:
             case ("tag_run", int(which), list(tags), _) if self.ended:
                 run_id, slug = self.ended[which % len(self.ended)]
                 self.ledger.record(RunTagged(run_id=run_id, pipeline_slug=slug, tags=tuple(tags), tagged_at=""))
+            case ("import", str(slug), str(status), int(which)):
+                recorded = self.ledger.record(imported(slug, status, which))
+                if not recorded.repeated:
+                    self.ended.append((f"run_{which}", slug))
             case ("prune", int(which), _, _) if self.ended:
                 run_id, slug = self.ended[which % len(self.ended)]
                 runs = (PrunedRun(run_id=run_id, pipeline_slug=slug, paths=("run_logs/x",)),)
@@ -80,6 +85,22 @@ class History:
                 shutil.rmtree(self.root / "index", ignore_errors=True)
             case ("behind_the_index", str(text), _, _):
                 self.ledger.journal.append(RetentionPlanned(plan_id=text, planned_at="t", runs=()))
+
+
+def imported(slug: str, status: str, which: int) -> RunImported:
+    assert status in {"success", "failed", "interrupted"}
+    return RunImported(
+        idempotency_key=f"{slug}/{which}",
+        run_id=f"run_{which}",
+        pipeline_slug=slug,
+        profile="dev",
+        status=status,  # type: ignore[arg-type]  # asserted above
+        started_at="2025-02-11T18:42:33.000000Z",
+        finished_at="2025-02-11T18:42:34.000000Z",
+        source=f"logs/run_{which}",
+        run_logs_path=f"run_logs/dev/{slug}/run_{which}",
+        imported_at="2026-11-21T00:00:00.000000Z",
+    )
 
 
 def settled(ledger: Ledger) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from osiris.events.runs import RunError, RunFinished, RunInterrupted, RunStarted
-from osiris.projections.runs import RunRecord, ended_record, open_record
+from osiris.events.runs import RunError, RunFinished, RunImported, RunInterrupted, RunStarted
+from osiris.projections.runs import RunRecord, ended_record, imported_record, is_imported, open_record
 
 TEXTS = [field.name for field in msgspec.structs.fields(RunStarted) if field.type is str]
 STARTED = RunStarted(
@@ -62,3 +62,26 @@ def test_an_interrupted_run_ends_when_that_was_noticed() -> None:
         **FROM_THE_START, **UNKNOWN_YET, "status": "interrupted", "finished_at": "when noticed", "error": ERROR,
         "seq": 9
     }  # fmt: skip
+
+
+def test_an_imported_run_is_shown_with_all_that_its_import_says_and_is_told_apart() -> None:
+    texts = [field.name for field in msgspec.structs.fields(RunImported) if field.type is str]
+    event = RunImported(
+        **{name: f"the {name}" for name in texts if name != "started_at"},
+        started_at=STARTED.started_at,
+        status="failed",
+        duration_ms=5,
+        rows_in=6,
+        rows_out=7,
+        error=ERROR,
+        tags=("ml",),
+        runtime_env={"python": "3.11"},
+    )
+    record = imported_record(event, 9)
+    assert shown(record) == {
+        **FROM_THE_START, **UNKNOWN_YET, "status": "failed", "finished_at": "the finished_at", "duration_ms": 5,
+        "rows_in": 6, "rows_out": 7, "error": ERROR, "seq": 9, "aiop_path": "", "branch": "", "git_commit": "",
+        "runtime_env": {"python": "3.11", "imported_from": "the source"},
+    }  # fmt: skip
+    assert is_imported(record)
+    assert not is_imported(open_record(STARTED))

@@ -1,0 +1,187 @@
+"""The acceptance criteria of the filesystem contract, each a test that does with real commands what the line promises.
+
+That nothing names or writes the old ``logs/`` is held by ``tests/regression``, that two machines agree by
+``test_parity``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+from tests.cli.shop import BY_CUSTOMER, ORDERS, Shop, pipeline
+
+SAMPLE = Path(__file__).parents[2] / "docs" / "samples" / "osiris.filesystem.yaml"
+SCHEMA = [
+    "run_id", "pipeline_slug", "profile", "manifest_hash", "manifest_short", "run_ts", "status", "duration_ms",
+    "run_logs_path", "aiop_path", "build_manifest_path", "tags", "branch",
+]  # fmt: skip
+SUMMARY = {
+    "run_id", "pipeline_slug", "profile", "manifest_hash", "manifest_short", "started_at", "completed_at", "status",
+    "rows_in", "rows_out", "duration_ms", "tags",
+}  # fmt: skip
+
+
+def test_compile_and_run_write_exclusively_under_the_places_of_the_layout(shop: Shop) -> None:
+    before = {path.name for path in shop.root.iterdir()}
+    shop.run("compile", "pipelines/orders.yaml", "--profile", "prod")
+    assert {path.name for path in shop.root.iterdir()} - before == {"build", ".osiris"}
+    shop.run("run", "pipelines/orders.yaml", "-p", "prod", "--tags", "billing,ml")
+    assert {path.name for path in shop.root.iterdir()} - before == {"build", "run_logs", "aiop", ".osiris", "out"}
+    assert shop.read("out/by_customer.csv") == BY_CUSTOMER
+
+
+def test_runs_jsonl_has_the_new_schema_and_runs_list_shows_profiles_and_tags(shop: Shop) -> None:
+    shop.write("pipelines/broken.yaml", pipeline("SELECT nothing FROM df_orders"))
+    shop.run("run", "orders", "-p", "prod", "--tags", "ml,billing")
+    shop.run("run", "orders")
+    shop.run("run", "broken", "-p", "staging", check=1)
+    lines = [json.loads(line) for line in shop.read(".osiris/index/runs.jsonl").splitlines()]
+    assert all(list(line)[: len(SCHEMA)] == SCHEMA for line in lines)
+    assert shop.runs() == lines[::-1], "runs list tells what the index holds, newest first"
+    told = [(line["pipeline_slug"], line["profile"], line["status"], line["tags"]) for line in lines]
+    assert told == [
+        ("orders", "prod", "success", ["billing", "ml"]),
+        ("orders", "dev", "success", []),
+        ("broken", "staging", "failed", []),
+    ]
+    for line in lines:
+        assert re.fullmatch(r"[0-9a-f]{64}", line["manifest_hash"])
+        assert line["manifest_hash"].startswith(line["manifest_short"])
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ", line["run_ts"])
+        for path in ("run_logs_path", "aiop_path", "build_manifest_path"):
+            assert (shop.root / line[path]).exists(), path
+    for wish, number in ((("--profile", "prod"), 1), (("--tag", "ml"), 1), (("--status", "failed"), 1)):
+        assert len(shop.run("runs", "list", *wish, "--json").json["runs"]) == number
+    header, *rows = shop.run("runs", "list").out.splitlines()
+    assert [row.split("\t")[2:4] for row in rows] == [["staging", "failed"], ["dev", "success"], ["prod", "success"]]
+    assert "tags" in header.split("\t")
+    newest_first = [json.loads(line) for line in shop.read(".osiris/index/by_pipeline/orders.jsonl").splitlines()]
+    assert newest_first == [lines[1], lines[0]]
+    for profile in ("prod", "dev"):
+        manifest, digest, named = shop.read(f".osiris/index/latest/{profile}/orders.txt").decode().splitlines()
+        assert (shop.root / manifest).is_file()
+        assert named == profile
+        assert digest in {line["manifest_hash"] for line in lines}
+
+
+def test_counters_increment_per_pipeline_safely_under_parallel_runs(shop: Shop) -> None:
+    for name in ("orders", "returns"):
+        shop.write(f"pipelines/{name}.yaml", ORDERS.replace("by_customer.csv", f"{name}.csv"))
+        shop.run("compile", name)
+    shop.all(*[("run", name) for name in ("orders", "returns", "orders") for _ in range(3)])
+    numbers = sorted((run["pipeline_slug"], int(run["run_id"][4:10])) for run in shop.runs())
+    assert numbers == [("orders", number) for number in range(1, 7)] + [("returns", number) for number in range(1, 4)]
+    with contextlib.closing(sqlite3.connect(shop.root / ".osiris" / "index" / "counters.sqlite")) as database:
+        rows = database.execute("SELECT pipeline_slug, last_value FROM counters ORDER BY 1").fetchall()
+    assert rows == [("orders", 6), ("returns", 3)]
+    assert Counter(run["status"] for run in shop.runs()) == {"success": 9}
+    shutil.rmtree(shop.root / ".osiris" / "index")
+    assert shop.run("run", "orders", "--json").json["run"]["run_id"].startswith("run-000007")
+
+
+def test_run_folders_are_named_by_the_templates(shop: Shop) -> None:
+    shop.write(
+        "osiris.yaml",
+        """\
+version: "2.0"
+filesystem:
+  run_logs_dir: history/logs_of_runs
+  naming:
+    manifest_dir: "{pipeline_slug}/{manifest_short}"
+    run_dir: "{pipeline_slug}/{tags}_{branch}_{run_id}-{manifest_short}"
+    aiop_run_dir: "pack-{run_id}"
+    manifest_short_len: 12
+ids: {run_id_format: [incremental]}
+""",
+    )
+    shop.run("run", "orders", "--tags", "ml,billing")
+    [run] = shop.runs()
+    short = run["manifest_hash"][:12]
+    assert run["manifest_short"] == short
+    assert run["run_logs_path"] == f"history/logs_of_runs/dev/orders/billing+ml_run-000001-{short}"
+    assert run["aiop_path"] == f"aiop/dev/orders/{short}/pack-run-000001"
+    assert run["build_manifest_path"] == f"build/pipelines/dev/orders/{short}/manifest.yaml"
+    names = {path.name for path in (shop.root / run["run_logs_path"]).iterdir()}
+    assert names == {"events.jsonl", "metrics.jsonl", "osiris.log", "manifest.yaml", "status.json", "artifacts"}
+
+
+def test_the_default_names_are_those_of_the_contract_with_and_without_profiles(shop: Shop) -> None:
+    shop.run("run", "orders", "-p", "prod")
+    shop.write("osiris.yaml", 'version: "2.0"\nfilesystem: {profiles: {enabled: false}}\n')
+    shop.run("run", "orders")
+    for run, profile in zip(shop.runs(), ("", "prod/"), strict=True):
+        build = f"{profile}orders/{run['manifest_short']}-{run['manifest_hash']}"
+        moment = run["run_ts"].replace("-", "")
+        assert run["build_manifest_path"] == f"build/pipelines/{build}/manifest.yaml"
+        assert run["aiop_path"] == f"aiop/{build}/{run['run_id']}"
+        assert run["run_logs_path"] == f"run_logs/{profile}orders/{moment}_{run['run_id']}-{run['manifest_short']}"
+        assert all((shop.root / run[path]).exists() for path in ("build_manifest_path", "aiop_path", "run_logs_path"))
+
+
+def test_a_pack_has_summary_and_run_card_at_the_contracts_path_also_after_a_failure(shop: Shop) -> None:
+    shop.write("pipelines/broken.yaml", pipeline("SELECT nothing FROM df_orders"))
+    shop.run("run", "orders", "--tags", "ml")
+    shop.run("run", "broken", check=1)
+    for run in shop.runs():
+        pack = shop.root / run["aiop_path"]
+        assert pack.parent.name == f"{run['manifest_short']}-{run['manifest_hash']}"
+        assert pack.name == run["run_id"]
+        summary = json.loads((pack / "summary.json").read_bytes())
+        assert set(summary) >= SUMMARY
+        assert {key: summary[key] for key in SUMMARY & set(run)} == {key: run[key] for key in SUMMARY & set(run)}
+        assert run["run_id"] in (pack / "run-card.md").read_text("utf-8")
+
+
+def test_the_sample_config_is_valid_and_wrong_ones_say_where_and_what_to_do(shop: Shop) -> None:
+    shop.write("osiris.yaml", SAMPLE.read_bytes())
+    assert shop.run("run", "orders", "--json").err == ""
+    wrong = {
+        "filesystem: {profiles: {default: qa}}": "qa",
+        "filesystem: {naming: {manifest_short_len: 2}}": "manifest_short_len",
+        "filesystem: {retention: {run_logs_days: -1}}": "run_logs_days",
+        "filesystem: {naming: {run_dir: '../{run_id}'}}": "filesystem.naming",
+        "ids: {run_id_format: ksuid}": "Supported: incremental, ulid, iso_ulid, uuidv4, snowflake",
+        "ids: {manifest_hash_algo: md5}": "sha256_slug",
+        "ledger: [": "osiris.yaml",
+    }
+    journal = shop.journal()
+    for text, named in wrong.items():
+        shop.write("osiris.yaml", f'version: "2.0"\n{text}\n')
+        error, hint = shop.run("run", "orders", check=2).err.splitlines()[-2:]
+        assert "osiris.yaml" in error + hint, text
+        assert named in error + hint, text
+        assert hint.startswith("Try: "), text
+    assert shop.journal() == journal
+
+
+def test_an_unknown_profile_and_an_unsupported_run_id_token_are_refused_in_the_contracts_words(shop: Shop) -> None:
+    profile = shop.run("run", "orders", "-p", "qa", check=2).err
+    assert "Unknown profile 'qa'. Allowed profiles: dev, staging, prod" in profile
+    token = shop.run("run", "orders", "--run-id-format", "ksuid", check=2).err
+    assert (
+        "Unsupported run_id_format token 'ksuid'. Supported: incremental, ulid, iso_ulid, uuidv4, snowflake." in token
+    )
+
+
+def test_the_index_is_derived_and_gives_the_same_bytes_again(used: Shop) -> None:
+    used.run("pipelines", "tag", "orders", "--add", "billing")
+    index = used.root / ".osiris" / "index"
+    before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file() and "sqlite" not in path.name}
+    shutil.rmtree(index)
+    used.run("index", "rebuild")
+    used.run("index", "verify")
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_help_tells_of_the_layout_and_of_profiles(shop: Shop) -> None:
+    text = shop.run("--help").out
+    for word in ("build/", "run_logs/", "aiop/", ".osiris/", "OSIRIS_PROFILE"):
+        assert word in text
+    for verb in ("compile", "run"):
+        assert "--profile" in shop.run(verb, "--help").out
