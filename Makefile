@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-floor check lint types imports bench format clean
+.PHONY: help demo test test-all test-floor check lint types imports bench schemas format clean
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$python; break; fi; done)
@@ -39,6 +39,9 @@ imports: $(INSTALLED)  ## The import contracts of pyproject.toml
 
 bench: $(INSTALLED)  ## Speed, each figure beside its floor in the same run
 	@$(BIN)/python -m compileall -q osiris && $(BIN)/python -m pytest bench --benchmark-only --benchmark-columns=min,median,mean,max,rounds --benchmark-sort=name -q -p no:xdist --timeout=1200
+
+schemas: $(INSTALLED)  ## Write docs/schemas anew from the code
+	@$(BIN)/python -m scripts.write_schemas
 
 format: $(INSTALLED)  ## Let ruff rewrite what it can
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

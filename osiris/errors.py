@@ -36,7 +36,7 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.DISK: "the disk failed: full, read-only or I/O error, or the journal is fenced off after that",
     ExitCode.NEWER_OSIRIS: "written by a newer Osiris",
     ExitCode.BUG: "a bug in Osiris",
-    ExitCode.CANCELLED: "stopped by the user; the run is recorded as cancelled",
+    ExitCode.CANCELLED: "stopped by Ctrl-C or SIGTERM; a run is recorded as cancelled",
 }
 
 

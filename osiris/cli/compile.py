@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from osiris.cli.complete import complete_pipelines, complete_profiles
 from osiris.cli.output import Output
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.compiler.project_build import CompileRequest, PipelineBuild, build_pipeline
@@ -37,8 +38,8 @@ class CompileDocument(msgspec.Struct, frozen=True, kw_only=True):
     exits=[*READING_EXITS, ExitCode.NEWER_OSIRIS],
     examples=["osiris compile pipelines/orders.yaml", "osiris compile orders -p prod --param limit=500 --out dist"],
 )
-@click.argument("pipeline")
-@click.option("-p", "--profile", help="The profile to compile for.")
+@click.argument("pipeline", shell_complete=complete_pipelines)
+@click.option("-p", "--profile", shell_complete=complete_profiles, help="The profile to compile for.")
 @click.option("--param", "params", metavar="K=V", multiple=True, help="Set a parameter; may be given again.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Also copy the build to DIR.")
 @shared_options

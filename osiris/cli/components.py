@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from osiris.cli.complete import complete_components
 from osiris.cli.output import Output
 from osiris.cli.verb import Settings, Verb, shared_options
 from osiris.components import component_names, find_component
@@ -48,7 +49,7 @@ def list_command(settings: Settings) -> None:
 @command.command(
     "show", cls=Verb, document=ComponentDocument, examples=["osiris components show filesystem.csv_extractor"]
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_components)
 @shared_options
 @click.pass_obj
 def show(settings: Settings, name: str) -> None:

@@ -7,6 +7,7 @@ import time
 import click
 import msgspec
 
+from osiris.cli.complete import complete_event_types, complete_runs
 from osiris.cli.output import Output, local_time
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.errors import ExitCode
@@ -45,8 +46,20 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
     ],
 )
 @click.option("--since", "since_seq", metavar="SEQ", type=click.IntRange(min=0), default=0, help="Entries behind SEQ.")
-@click.option("--type", "event_type", metavar="T", help="Only events of this type, such as run.finished.")
-@click.option("--run", "run_reference", metavar="ID", help="Only events of this run (or `last`).")
+@click.option(
+    "--type",
+    "event_type",
+    metavar="T",
+    shell_complete=complete_event_types,
+    help="Only events of this type, such as run.finished.",
+)
+@click.option(
+    "--run",
+    "run_reference",
+    metavar="ID",
+    shell_complete=complete_runs,
+    help="Only events of this run (or `last`).",
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on with new entries as they come, until it is stopped.")
 @shared_options
 @click.pass_obj

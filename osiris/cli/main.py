@@ -8,8 +8,11 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
@@ -19,7 +22,15 @@ from osiris.cli.verb import Settings, shared_options
 from osiris.errors import ExitCode, OsirisError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from osiris.cli.output import Output
+
+COMPLETE_VARIABLE = "_OSIRIS_COMPLETE"
+"""Set by the scripts of ``osiris completion``: the shell asks what could stand at the cursor."""
+_NO_ARGUMENTS: type[click.UsageError] | tuple[()] = getattr(click.exceptions, "NoArgsIsHelpError", ())
+_UNKNOWN_COMMAND: type[click.UsageError] | tuple[()] = getattr(click.exceptions, "NoSuchCommand", ())
+"""Newer versions of click have errors of their own for these; older ones show the help, and suggest nothing."""
 
 
 class _Row(NamedTuple):
@@ -38,6 +49,7 @@ COMMANDS: dict[str, _Row] = {
     "components": _Row("Look", "osiris.cli.components", "list, show: what a step can do"),
     "events": _Row("Ledger", "osiris.cli.events", "Read the journal"),
     "index": _Row("Ledger", "osiris.cli.index", "verify, rebuild, head: the index against the journal"),
+    "completion": _Row("Upkeep", "osiris.cli.completion", "Completion for bash, zsh or fish"),
 }
 
 
@@ -56,6 +68,18 @@ class CommandTable(click.Group):
         command: click.Command = importlib.import_module(row.module).command
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``osiris help run`` is ``osiris run --help``."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and options, without importing a command."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell that completes needs it
+
+        rows = ((name, row.summary) for name, row in COMMANDS.items() if name.startswith(incomplete))
+        names = [CompletionItem(name, help=summary) for name, summary in rows]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Commands by group."""
         for group in dict.fromkeys(row.group for row in COMMANDS.values()):
@@ -68,10 +92,11 @@ class CommandTable(click.Group):
 @shared_options
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Compile data pipelines, run them, and keep a ledger of it that can be trusted.
-
+    """\b
+    Compile data pipelines, run them, and keep a ledger of it all.
     Files go to build/, run_logs/, aiop/ and .osiris/ in the project's folder.
-    Environment: OSIRIS_HOME, OSIRIS_PROFILE, OSIRIS_FILESYSTEM_BASE, OSIRIS_RUN_ID_FORMAT, OSIRIS_PARAM_<NAME>.
+    Environment: OSIRIS_HOME OSIRIS_PROFILE OSIRIS_PARAM_<NAME> NO_COLOR
+      OSIRIS_FILESYSTEM_BASE OSIRIS_RUN_ID_FORMAT OSIRIS_RETENTION_RUN_LOGS_DAYS
     """
     ctx.ensure_object(Settings)
 
@@ -83,11 +108,34 @@ def main(command: click.Command = cli) -> NoReturn:
     _open_missing_streams()
     settings = Settings()
     settings.json = "--json" in sys.argv[1:]  # an error on the line itself is a document, too
-    code = _dispatch(settings, command)
+    settings.color &= "--no-color" not in sys.argv[1:]
+    try:
+        _on_signals(_stop)
+        code = _complete(settings) if os.environ.get(COMPLETE_VARIABLE) else _dispatch(settings, command)
+        _on_signals(_end)
+    except KeyboardInterrupt:
+        code = ExitCode.CANCELLED
     settings.close()
     _flush()
     # Everything is on the disk or on the screen. Taking DuckDB and a hundred modules apart would cost another 20 ms.
     os._exit(int(code))
+
+
+def _on_signals(act: Callable[[int, FrameType | None], None]) -> None:
+    """What Ctrl-C and SIGTERM do from here on; a process that was started to ignore one goes on doing so."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, act)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signal module's signature
+    """The first one lets every open block clean up behind itself; a second one ends the process at once."""
+    _on_signals(_end)
+    raise KeyboardInterrupt
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    os._exit(ExitCode.CANCELLED)
 
 
 def _open_missing_streams() -> None:
@@ -106,6 +154,28 @@ def _flush() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+class _Unloaded(ModuleType):
+    """Stands for a module in which nothing is called, only named."""
+
+    def __getattr__(self, name: str) -> type[Exception]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Exception
+
+
+def _complete(settings: Settings) -> int:
+    """Answer the shell. Whatever goes wrong is not worth a word in the middle of somebody's typing."""
+    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
+    sys.modules["duckdb"] = _Unloaded("duckdb")  # no query runs here, and loading it takes longer than all the rest
+    try:
+        cli.main(standalone_mode=False, obj=settings, complete_var=COMPLETE_VARIABLE)
+    except SystemExit as end:
+        return int(end.code or 0)
+    except Exception:  # noqa: BLE001 - the last resort here, too
+        return ExitCode.BUG
+    return ExitCode.DONE
+
+
 def _dispatch(settings: Settings, command: click.Command) -> int:
     try:
         result = command.main(standalone_mode=False, obj=settings)
@@ -113,7 +183,7 @@ def _dispatch(settings: Settings, command: click.Command) -> int:
         _output(settings).error(error)
         return error.exit_code
     except click.UsageError as error:
-        _output(settings).error(_usage_error(error))
+        _say_usage(_output(settings), error)
         return ExitCode.USAGE
     except click.ClickException as error:
         _output(settings).error(OsirisError(error.format_message(), code="cli.usage"))
@@ -133,9 +203,24 @@ def _output(settings: Settings) -> Output:
     return Output(settings)
 
 
+def _say_usage(output: Output, error: click.UsageError) -> None:
+    if isinstance(error, _NO_ARGUMENTS) and not output.json:
+        output.note(error.format_message())
+    else:
+        output.error(_usage_error(error))
+
+
 def _usage_error(error: click.UsageError) -> OsirisError:
     path = error.ctx.command_path if error.ctx else "osiris"
-    return OsirisError(error.format_message(), f"See `{path} --help`.", code="cli.usage")
+    message, hint = error.format_message(), f"See `{path} --help`."
+    if isinstance(error, _NO_ARGUMENTS):
+        message = f"{path} needs a command"
+    elif isinstance(error, _UNKNOWN_COMMAND) and error.ctx and isinstance(error.ctx.command, click.Group):
+        from osiris.documents import suggest  # noqa: PLC0415 - only for a slip of the pen
+
+        word, known = getattr(error, "command_name", ""), error.ctx.command.list_commands(error.ctx)
+        message, hint = error.message, f"{suggest(word, known)} {hint}".lstrip()
+    return OsirisError(message, hint, code="cli.usage")
 
 
 def _report_bug(settings: Settings, bug: Exception) -> int:

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from osiris.cli.compile import parse_params
+from osiris.cli.complete import complete_pipelines, complete_profiles
 from osiris.cli.output import ErrorFinding, Output
 from osiris.cli.verb import Settings, Verb, shared_options
 from osiris.compiler.project_build import CompileRequest, compile_source, find_source
@@ -41,8 +42,8 @@ def command() -> None:
     document=ValidateDocument,
     examples=["osiris oml validate pipelines/*.yaml", "osiris oml validate orders -p prod"],
 )
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("-p", "--profile", help="The profile to check for.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, shell_complete=complete_pipelines)
+@click.option("-p", "--profile", shell_complete=complete_profiles, help="The profile to check for.")
 @click.option("--param", "params", metavar="K=V", multiple=True, help="Set a parameter; may be given again.")
 @shared_options
 @click.pass_obj

@@ -18,6 +18,7 @@ from osiris.clock import parse_rfc3339
 from osiris.errors import ExitCode, OsirisError, disk_error
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = re.compile(r"-|[\d,.]+( ms| s| min \d\d s)?")
 _COLORS = {
     "success": "green",
@@ -90,17 +91,18 @@ class Output:
     def draw(self, text: str) -> None:
         """Part of a live display on stderr, with its own line ends and cursor movements."""
         with contextlib.suppress(OSError):
-            click.echo(text, err=True, nl=False, color=self._color)
+            click.echo(text if self._color else _STYLE.sub("", text), err=True, nl=False, color=True)
 
     def warn(self, text: str) -> None:
         """Something that did not stop the command."""
         self.note(click.style("warning: ", fg="yellow") + text)
 
     def error(self, error: OsirisError) -> None:
-        """What is wrong and what to do about it; with ``--json`` as a document on stdout."""
+        """What is wrong and what to do about it; with ``--json`` as a document of one line, which may end a stream."""
         if self.json:
             with contextlib.suppress(OsirisError):  # standard output is full: say it on the other one
-                self.emit(_error_document(error), ())
+                with contextlib.suppress(BrokenPipeError):
+                    self._result(msgspec.json.encode(_error_document(error)).decode())
                 return
         findings = error.findings or ()
         label = click.style("error: ", fg="red")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
+from osiris.cli.complete import complete_own_tags, complete_slugs, complete_tags
 from osiris.cli.output import Output, local_time
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.errors import ExitCode, OsirisError
@@ -62,9 +63,17 @@ def list_command(settings: Settings) -> None:
     exits=[*READING_EXITS, ExitCode.NEWER_OSIRIS],
     examples=["osiris pipelines tag orders --add billing --add ml", "osiris pipelines tag orders --remove deprecated"],
 )
-@click.argument("pipeline")
-@click.option("--add", metavar="TAG", multiple=True, help="Add this tag; may be given again.")
-@click.option("--remove", metavar="TAG", multiple=True, help="Remove this tag; may be given again.")
+@click.argument("pipeline", shell_complete=complete_slugs)
+@click.option(
+    "--add", metavar="TAG", multiple=True, shell_complete=complete_tags, help="Add this tag; may be given again."
+)
+@click.option(
+    "--remove",
+    metavar="TAG",
+    multiple=True,
+    shell_complete=complete_own_tags,
+    help="Remove this tag; may be given again.",
+)
 @shared_options
 @click.pass_obj
 def tag(settings: Settings, pipeline: str, add: tuple[str, ...], remove: tuple[str, ...]) -> None:

@@ -13,8 +13,9 @@ import click
 import msgspec
 
 from osiris.cli.compile import parse_params
+from osiris.cli.complete import complete_pipelines, complete_profiles, complete_run_id_tokens, complete_tag_list
 from osiris.cli.output import Output
-from osiris.cli.plan import plan_document, plan_lines
+from osiris.cli.plan import PlanDocument, plan_document, plan_lines
 from osiris.cli.progress import PlainProgress, TerminalProgress
 from osiris.cli.runs import run_lines
 from osiris.cli.verb import Settings, Verb, shared_options
@@ -70,6 +71,7 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
 @click.command(
     cls=Verb,
     document=RunResultDocument,
+    variants={"--dry-run": PlanDocument},
     exits=[
         ExitCode.PIPELINE_FAILED,
         ExitCode.INDEX_DRIFT,
@@ -86,12 +88,24 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
         "osiris run orders --dry-run",
     ],
 )
-@click.argument("pipeline", metavar="PIPELINE|MANIFEST", default="")
+@click.argument("pipeline", metavar="PIPELINE|MANIFEST", default="", shell_complete=complete_pipelines)
 @click.option("--last-compile", is_flag=True, help="Run the build that was compiled last in the profile.")
-@click.option("-p", "--profile", help="The profile to run in.")
+@click.option("-p", "--profile", shell_complete=complete_profiles, help="The profile to run in.")
 @click.option("--param", "params", metavar="K=V", multiple=True, help="Set a parameter; may be given again.")
-@click.option("--tags", metavar="A,B", default="", help="Tags for this run, beside those of its pipeline.")
-@click.option("--run-id-format", metavar="F", default="", help="Tokens of the run id, such as incremental,ulid.")
+@click.option(
+    "--tags",
+    metavar="A,B",
+    default="",
+    shell_complete=complete_tag_list,
+    help="Tags for this run, beside those of its pipeline.",
+)
+@click.option(
+    "--run-id-format",
+    metavar="F",
+    default="",
+    shell_complete=complete_run_id_tokens,
+    help="Tokens of the run id, such as incremental,ulid.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
 @click.option("--force-recompile", is_flag=True, help="Record the compile even if the build is known.")
 @shared_options

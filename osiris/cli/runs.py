@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from osiris.cli.complete import complete_profiles, complete_runs, complete_slugs, complete_tags
 from osiris.cli.output import Output, count, duration, local_time, one_line
 from osiris.cli.report.writing import html_option, write_report
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
@@ -54,10 +55,10 @@ def command() -> None:
         "osiris runs list --json",
     ],
 )
-@click.option("--pipeline", metavar="P", default="", help="Only runs of this pipeline.")
-@click.option("-p", "--profile", default="", help="Only runs in this profile.")
+@click.option("--pipeline", metavar="P", default="", shell_complete=complete_slugs, help="Only runs of this pipeline.")
+@click.option("-p", "--profile", default="", shell_complete=complete_profiles, help="Only runs in this profile.")
 @click.option("--status", type=click.Choice(_STATUSES), help="Only runs that ended so.")
-@click.option("--tag", default="", help="Only runs with this tag.")
+@click.option("--tag", default="", shell_complete=complete_tags, help="Only runs with this tag.")
 @click.option(
     "--since", metavar="7d|DATE", default="", help="Only runs that started since (30m, 12h, 7d, 2w or a date)."
 )
@@ -89,7 +90,7 @@ def list_command(
         "osiris runs show last --html run.html",
     ],
 )
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @html_option
 @shared_options
 @click.pass_obj

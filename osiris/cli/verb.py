@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from osiris.errors import EXIT_CODE_MEANINGS, ExitCode
 
 if TYPE_CHECKING:
     import msgspec
+    from click.shell_completion import CompletionItem
 
     from osiris.project import Project
 
@@ -27,7 +29,7 @@ class Settings:
     def __init__(self) -> None:
         self.json = False
         self.verbose = False
-        self.color = "NO_COLOR" not in os.environ
+        self.color = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
         self.project: Path | None = None
         self._opened: Project | None = None
 
@@ -53,20 +55,25 @@ class Settings:
 
 
 class Verb(click.Command):
-    """A command whose help ends with examples and its exit status; ``document`` is what it prints with ``--json``."""
+    """A command whose help ends with examples and its exit status; ``document`` is what it prints with ``--json``.
+
+    ``variants`` names what it prints instead with an option, such as ``--dry-run``.
+    """
 
     def __init__(
         self,
         *args: Any,
         document: type[msgspec.Struct],
+        variants: Mapping[str, type[msgspec.Struct]] = MappingProxyType({}),
         examples: Sequence[str] = (),
         exits: Sequence[ExitCode] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.document = document
+        self.variants = dict(variants)
         self.examples = tuple(examples)
-        self.exits = (ExitCode.DONE, *exits, ExitCode.USAGE)
+        self.exits = (ExitCode.DONE, *exits, ExitCode.USAGE, ExitCode.CANCELLED)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Examples and EXIT STATUS."""
@@ -84,6 +91,12 @@ def _set(name: str, value: Callable[[Any], Any]) -> Callable[[click.Context, cli
             setattr(ctx.ensure_object(Settings), name, value(given))
 
     return callback
+
+
+def _folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - click's
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell that completes needs it
+
+    return [CompletionItem(incomplete, type="dir")]
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +118,8 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="DIR",
             expose_value=False,
             callback=_set("project", Path),
-            help="The project's folder, instead of looking upward from here.",
+            shell_complete=_folders,
+            help="The project's folder; else looked for upward from here.",
         ),
         click.option(
             "--json",

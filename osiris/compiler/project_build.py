@@ -140,7 +140,7 @@ def find_source(project: Project, reference: str) -> Path:
             code="oml.elsewhere",
             path=reference,
         )
-    slugs = {slug: path for path in _sources(project) if (slug := _slug_or_none(path))}
+    slugs = sources_by_slug(project)
     if reference in slugs:
         return slugs[reference]
     wanted = Path(reference).name.rsplit(".", 1)[0]
@@ -151,6 +151,11 @@ def find_source(project: Project, reference: str) -> Path:
         code="oml.missing",
         path=reference,
     )
+
+
+def sources_by_slug(project: Project) -> dict[str, Path]:
+    """The OML files in the project's pipelines folder; one whose name gives no slug is passed over."""
+    return {slug: path for path in _sources(project) if (slug := _slug_or_none(path))}
 
 
 def _unique_slug(project: Project, source: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from osiris.cli.main import cli
+import osiris
+from osiris.cli.main import COMMANDS, cli
 from osiris.project import open_project
 from tests.cli.shop import BY_CUSTOMER, OSIRIS, Shop, environment, pipeline
 from tests.histories import begin, end
@@ -34,6 +36,7 @@ def test_help_fits_one_screen_and_names_every_command(tmp_path: Path) -> None:
     lines = Shop(tmp_path).run("--help").out.splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if line.startswith(" " * 20)], "a summary in COMMANDS is too long for its line"
     assert all(any(line.split()[:1] == [name] for line in lines) for name, *_ in verbs())
 
 
@@ -44,6 +47,47 @@ def test_every_verb_has_examples_and_an_exit_status_in_its_help(tmp_path: Path) 
         status = shown.out.split("\nEXIT STATUS:\n")[1].splitlines()
         assert status[0].split() == ["0", "done"], verb
         assert shown.err == ""
+
+
+def test_the_help_names_every_variable_that_osiris_heeds(tmp_path: Path) -> None:
+    sources = "".join(path.read_text("utf-8") for path in Path(osiris.__file__).parent.rglob("*.py"))
+    heeded = set(re.findall(r"""environ(?:\.get\(|\[)["'](OSIRIS_[A-Z_]+)""", sources)) - {"OSIRIS_BASE_PATH"}
+    shown = Shop(tmp_path).run("--help").out
+    assert {"OSIRIS_HOME", "OSIRIS_PROFILE"} <= heeded
+    assert [name for name in [*heeded, "OSIRIS_PARAM_<NAME>", "NO_COLOR"] if name not in shown] == []
+
+
+@pytest.mark.parametrize("noun", ["", *(name for name, row in COMMANDS.items() if row.group == "Look")])
+def test_a_noun_without_a_verb_shows_its_help(tmp_path: Path, noun: str) -> None:
+    if noun and not isinstance(cli.get_command(click.Context(cli), noun), click.Group):
+        pytest.skip("it is a verb itself")
+    done = Shop(tmp_path).run(*noun.split(), check=2)
+    assert done.out == ""
+    assert done.err.splitlines() == Shop(tmp_path).run(*noun.split(), "--help").out.splitlines()
+    error = Shop(tmp_path).run(*noun.split(), "--json", check=2).json["error"]
+    assert (error["code"], "\n" in error["message"]) == ("cli.usage", False)
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("rnus", "Did you mean 'runs'? See `osiris --help`."),
+        ("runs lst", "Did you mean 'list'? See `osiris runs --help`."),
+        ("zzz", "See `osiris --help`."),
+    ],
+)
+def test_a_slip_of_the_pen_is_answered_with_the_nearest_word(tmp_path: Path, typed: str, hint: str) -> None:
+    done = Shop(tmp_path).run(*typed.split(), check=2)
+    assert done.err == f"error: No such command '{typed.rsplit(maxsplit=1)[-1]}'.\nTry: {hint}\n"
+    assert "--limit" in Shop(tmp_path).run("runs", "list", "--limt", "3", check=2).err
+
+
+def test_help_is_had_in_every_way_that_people_try(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    for typed in ("", "run", "runs", "runs list"):
+        wanted = shop.run(*typed.split(), "--help").out
+        assert shop.run(*typed.split(), "-h").out == shop.run("help", *typed.split()).out == wanted
+    assert re.fullmatch(r"osiris \d+\.\d+\.\d+\n", shop.run("--version").out)
 
 
 def test_the_command_line_imports_nothing_that_its_help_does_not_need() -> None:
