@@ -209,7 +209,8 @@ def make_temporary_beside(target: Path) -> Path:
     Those that dead processes left behind go once they are a day older than this one, by the file system's own clock: a
     process that still fills one cannot be told from a dead one on another machine or in another container.
     """
-    temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
+    # A name may have 255 bytes, and a character up to four: of a long one only the beginning fits.
+    temporary = target.with_name(f".{target.name[:48]}.{os.urandom(8).hex()}.tmp")
     os.mkdir(temporary)
     made_s = temporary.stat().st_mtime
     for left in target.parent.glob(".*.tmp"):

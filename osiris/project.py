@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from osiris.clock import Clock, SystemClock
-from osiris.config import CONFIG_NAME, OsirisConfig, base_from_environment, load_config, select_profile
+from osiris.config import CONFIG_NAME, VARIABLES, LoadedConfig, load_config, select_profile
 from osiris.errors import OsirisError
 from osiris.events.journal import Journal
 from osiris.layout.paths import FilesystemContract
@@ -19,15 +20,24 @@ _INDEX_LOCK = "index.lock"
 _MIB = 1024 * 1024
 
 
-class Project:
-    """One project: its root, its configuration, the layout of its files and its ledger."""
+class Origin(NamedTuple):
+    """The ``osiris.yaml`` of a project, and what led to it: ``-C``, ``OSIRIS_HOME`` or a look upward."""
 
-    def __init__(self, root: Path, config: OsirisConfig, warnings: tuple[str, ...], clock: Clock) -> None:
+    config_path: Path
+    found_by: str
+
+
+class Project:
+    """One project: its root, its configuration with where it came from, the layout of its files and its ledger."""
+
+    def __init__(self, root: Path, origin: Origin, loaded: LoadedConfig, clock: Clock) -> None:
         self.root = root
-        self.config = config
-        self.warnings = warnings
+        self.origin = origin
+        self.config = loaded.config
+        self.config_sources = loaded.sources
+        self.warnings = loaded.warnings
         self.clock = clock
-        self.contract = FilesystemContract(config.filesystem)
+        self.contract = FilesystemContract(loaded.config.filesystem)
         self.ledger = self._wire_ledger()
 
     def path(self, relative: str) -> Path:
@@ -44,7 +54,8 @@ class Project:
 
     def profile(self, wanted: str | None) -> str:
         """The active profile, "" where profiles are off."""
-        return select_profile(self.config.filesystem.profiles, wanted)
+        source = self.config_sources.get("filesystem.profiles.default", "default")
+        return select_profile(self.config.filesystem.profiles, wanted, f"filesystem.profiles.default, {source}")
 
     def _inside(self, path: Path) -> Path | None:
         plain, real, root = Path(os.path.normpath(path.absolute())), path.resolve(), self.root.resolve()
@@ -78,18 +89,33 @@ def open_project(named: Path | None, environ: Mapping[str, str], *, clock: Clock
 
     Opens nothing for writing. Raises exit 2 where there is none, or where its configuration is wrong.
     """
-    home = named or (Path(environ["OSIRIS_HOME"]) if environ.get("OSIRIS_HOME") else None)
-    config_file = home.absolute() / CONFIG_NAME if home else _look_upward(Path.cwd())
-    if not is_file(config_file):
+    origin = _find(named, environ.get("OSIRIS_HOME", ""))
+    loaded = load_config(origin.config_path, environ)
+    return Project(_root(origin.config_path.parent, loaded), origin, loaded, clock or SystemClock())
+
+
+def _find(named: Path | None, home: str) -> Origin:
+    """Raises where there is no project, or where its ``osiris.yaml`` is no file."""
+    if named or home:
+        origin = Origin((named or Path(home)).absolute() / CONFIG_NAME, "-C" if named else "OSIRIS_HOME")
+    else:
+        origin = _look_upward(Path.cwd())
+    path = origin.config_path
+    if is_file(path):
+        return origin
+    if is_there(path):
         raise OsirisError(
-            f"no project in {config_file.parent}: it has no {CONFIG_NAME}",
-            "Make one there with `osiris init`, or name another folder.",
+            f"{path} is not a file" if not path.is_symlink() else f"{path} is a link that leads to no file",
+            "Move it away, and make a project with `osiris init`, or name another folder.",
             code="project.missing",
-            path=str(config_file),
+            path=str(path),
         )
-    loaded = load_config(config_file, environ)
-    root = _root(config_file.parent, loaded.config, environ)
-    return Project(root, loaded.config, loaded.warnings, clock or SystemClock())
+    raise OsirisError(
+        f"no project in {path.parent}: it has no {CONFIG_NAME}",
+        "Make one there with `osiris init`, or name another folder.",
+        code="project.missing",
+        path=str(path),
+    )
 
 
 def is_file(path: Path) -> bool:
@@ -100,10 +126,19 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def _look_upward(start: Path) -> Path:
+def is_there(path: Path) -> bool:
+    """Whether there is anything by that name, also a folder or a link that leads nowhere."""
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
+
+
+def _look_upward(start: Path) -> Origin:
     for folder in (start, *start.parents):
-        if is_file(folder / CONFIG_NAME):
-            return folder / CONFIG_NAME
+        if is_there(folder / CONFIG_NAME):
+            return Origin(folder / CONFIG_NAME, f"looked upward from {start}")
     raise OsirisError(
         f"no project here: neither {start} nor any folder above it has an {CONFIG_NAME}",
         "Make one with `osiris init`, go into one, or name it with -C DIR or OSIRIS_HOME.",
@@ -111,18 +146,30 @@ def _look_upward(start: Path) -> Path:
     )
 
 
-def _root(folder: Path, config: OsirisConfig, environ: Mapping[str, str]) -> Path:
+def _root(folder: Path, loaded: LoadedConfig) -> Path:
     """A base path in the file is relative to the file; one in the environment, as on any command line, to here."""
-    base = config.filesystem.base_path
+    base = loaded.config.filesystem.base_path
     if not base:
         return folder
+    source = loaded.sources["filesystem.base_path"]
     try:
         named = Path(base).expanduser()
+        root = named.absolute() if source in VARIABLES["filesystem.base_path"] else folder / named
+        is_folder = root.is_dir() or not root.exists()
     except RuntimeError as cause:
-        raise OsirisError(
-            f"filesystem.base_path is {base!r}, but there is no such home folder",
-            "Write the path in full, in osiris.yaml or OSIRIS_FILESYSTEM_BASE.",
-            code="config.base_path",
-            path=CONFIG_NAME,
-        ) from cause
-    return named.absolute() if base_from_environment(environ) else folder / named
+        raise _wrong_base(source, base, "but there is no such home folder") from cause
+    except (ValueError, OSError) as cause:
+        reason = cause.strerror if isinstance(cause, OSError) else cause
+        raise _wrong_base(source, base, f"which cannot be a folder: {reason}") from cause
+    if not is_folder:
+        raise _wrong_base(source, base, "which is not a folder")
+    return root
+
+
+def _wrong_base(source: str, base: str, problem: str) -> OsirisError:
+    return OsirisError(
+        f"{source}: filesystem.base_path is {base!r}, {problem}",
+        "Name a folder, or leave it empty for the folder of osiris.yaml.",
+        code="config.base_path",
+        path=CONFIG_NAME,
+    )

@@ -47,9 +47,11 @@ COMMANDS: dict[str, _Row] = {
     "pipelines": _Row("Look", "osiris.cli.pipelines", "list, tag: what is known of each pipeline"),
     "oml": _Row("Look", "osiris.cli.oml", "validate: check pipeline files"),
     "components": _Row("Look", "osiris.cli.components", "list, show: what a step can do"),
+    "config": _Row("Look", "osiris.cli.config", "show: every value, and where it came from"),
     "events": _Row("Ledger", "osiris.cli.events", "Read the journal"),
     "index": _Row("Ledger", "osiris.cli.index", "verify, rebuild, head: the index against the journal"),
     "completion": _Row("Upkeep", "osiris.cli.completion", "Completion for bash, zsh or fish"),
+    "repo": _Row("Upkeep", "osiris.cli.repo", "ensureignore: what git should ignore"),
 }
 
 
@@ -96,7 +98,8 @@ def cli(ctx: click.Context) -> None:
     Compile data pipelines, run them, and keep a ledger of it all.
     Files go to build/, run_logs/, aiop/ and .osiris/ in the project's folder.
     Environment: OSIRIS_HOME OSIRIS_PROFILE OSIRIS_PARAM_<NAME> NO_COLOR
-      OSIRIS_FILESYSTEM_BASE OSIRIS_RUN_ID_FORMAT OSIRIS_RETENTION_RUN_LOGS_DAYS
+      OSIRIS_FILESYSTEM_BASE (or OSIRIS_BASE_PATH) OSIRIS_RUN_ID_FORMAT
+      OSIRIS_RETENTION_RUN_LOGS_DAYS
     """
     ctx.ensure_object(Settings)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from osiris.compiler.manifest import Manifest
+from osiris.compiler.project_build import build_tokens
 from osiris.project import Project
 from osiris.runner.plan import plan_execution
 from osiris.runner.run import component
@@ -53,17 +54,11 @@ def plan_document(project: Project, manifest: Manifest) -> PlanDocument:
         )
         for stage in plan.stages
     )
-    tokens = {
-        "pipeline_slug": manifest.pipeline.slug,
-        "profile": manifest.profile,
-        "manifest_hash": manifest.manifest_hash,
-        "manifest_short": manifest.manifest_short,
-    }
     return PlanDocument(
         pipeline_slug=manifest.pipeline.slug,
         profile=manifest.profile,
         manifest_hash=manifest.manifest_hash,
-        build_exists=project.path(project.contract.manifest_dir(tokens)).is_dir(),
+        build_exists=project.path(project.contract.manifest_dir(build_tokens(manifest))).is_dir(),
         stages=stages,
     )
 

@@ -29,7 +29,7 @@ from osiris.compiler.project_build import (
     open_last_build,
 )
 from osiris.compiler.render import MANIFEST_FILE
-from osiris.config import parse_run_id_format
+from osiris.config import choose_run_id_tokens
 from osiris.errors import ExitCode, OsirisError
 from osiris.events.runs import RunError
 from osiris.ledger.runs import checked_tags
@@ -121,7 +121,7 @@ def _run(settings: Settings, arguments: RunArguments, database: DatabaseOpening)
     project = settings.open_project()
     output = Output(settings)
     profile = project.profile(arguments.profile)
-    tokens = parse_run_id_format(arguments.run_id_format) or project.config.ids.run_id_tokens
+    tokens = choose_run_id_tokens(project.config, arguments.run_id_format)
     tags = checked_tags(tag.strip() for tag in arguments.tags.split(",") if tag.strip())
     if arguments.dry_run:
         return _dry_run(project, arguments, profile, output)

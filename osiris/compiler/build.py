@@ -7,6 +7,7 @@ stands already, or that another process finished first, is checked and never rew
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,12 +38,15 @@ ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
 
 
-def write_build(compiled: Compiled, target: Path, algo: str = DEFAULT_HASH_ALGO) -> bool:
+def write_build(
+    compiled: Compiled, target: Path, algo: str = DEFAULT_HASH_ALGO, left_out: Collection[str] = ()
+) -> bool:
     """Put the build into the folder ``target``; True when this call wrote it, False when it stood there already.
 
+    Files that are ``left_out`` are not written; a build that stands keeps the files that it was written with.
     Raises OsirisError ``build.drift`` where ``target`` holds something else, ``disk.failed`` where the disk does.
     """
-    if not target.exists() and _write_new(compiled, target):
+    if not target.exists() and _write_new(compiled, target, left_out):
         return True
     manifest, differences = _inspect(target, algo)
     if manifest is not None and manifest.manifest_hash != compiled.manifest.manifest_hash:
@@ -51,12 +55,12 @@ def write_build(compiled: Compiled, target: Path, algo: str = DEFAULT_HASH_ALGO)
     return False
 
 
-def _write_new(compiled: Compiled, target: Path) -> bool:
+def _write_new(compiled: Compiled, target: Path, left_out: Collection[str]) -> bool:
     temporary: Path | None = None
     try:
         make_directory(target.parent)
         temporary = make_temporary_beside(target)
-        files = compiled.files
+        files = compiled.files_without(left_out)
         for path, content in files.items():
             file = temporary / path
             make_directory(file.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -37,7 +38,11 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def files(self) -> dict[str, bytes]:
         """Every file of the build by its path inside it; rendered when asked for, which for most runs nobody does."""
-        return render_files(self.manifest, self.configs)
+        return self.files_without(())
+
+    def files_without(self, left_out: Collection[str]) -> dict[str, bytes]:
+        """The same without those that are ``left_out``."""
+        return render_files(self.manifest, self.configs, left_out)
 
 
 def compile_pipeline(

@@ -11,8 +11,9 @@ from osiris.compiler.build import load_build, write_build
 from osiris.compiler.compile import Compiled, compile_pipeline
 from osiris.compiler.manifest import Manifest
 from osiris.compiler.oml import Bindings, Registry
-from osiris.compiler.render import MANIFEST_FILE
+from osiris.compiler.render import MANIFEST_FILE, PLAN_FILE, SUMMARY_FILE
 from osiris.components import component_names, find_component
+from osiris.config import ArtifactsConfig
 from osiris.documents import suggest
 from osiris.errors import Finding, OsirisError
 from osiris.layout.tokens import pipeline_slug
@@ -65,8 +66,9 @@ def build_pipeline(project: Project, request: CompileRequest) -> PipelineBuild:
     """Compile a pipeline, write its build once, then record that it stands."""
     source = find_source(project, request.reference)
     compiled = compile_source(project, source, request)
-    directory = project.contract.manifest_dir(_tokens(compiled.manifest))
-    written = write_build(compiled, project.path(directory), project.config.ids.manifest_hash_algo)
+    directory = project.contract.manifest_dir(build_tokens(compiled.manifest))
+    left_out = _left_out(project.config.filesystem.artifacts)
+    written = write_build(compiled, project.path(directory), project.config.ids.manifest_hash_algo, left_out)
     build = PipelineBuild(
         manifest=compiled.manifest,
         manifest_path=f"{directory}/{MANIFEST_FILE}",
@@ -76,6 +78,11 @@ def build_pipeline(project: Project, request: CompileRequest) -> PipelineBuild:
     )
     record_compile(project.ledger, build.facts(), even_if_known=request.record_again)
     return build
+
+
+def _left_out(artifacts: ArtifactsConfig) -> list[str]:
+    wanted = {PLAN_FILE: artifacts.plan, SUMMARY_FILE: artifacts.run_summary}
+    return [path for path, is_wanted in wanted.items() if not is_wanted]
 
 
 def compile_source(project: Project, source: Path, request: CompileRequest) -> Compiled:
@@ -185,11 +192,12 @@ def _sources(project: Project) -> Iterator[Path]:
     return (path.absolute() for path in sorted(folder.rglob("*")) if path.suffix in OML_ENDINGS and path.is_file())
 
 
-def _tokens(manifest: Manifest) -> dict[str, str]:
+def build_tokens(manifest: Manifest) -> dict[str, str]:
+    """The tokens that name the folder of a build; the version of its format is that of the OML it was made from."""
     return {
         "pipeline_slug": manifest.pipeline.slug,
         "profile": manifest.profile,
         "manifest_hash": manifest.manifest_hash,
         "manifest_short": manifest.manifest_short,
-        "manifest_version": manifest.manifest_short,
+        "manifest_version": manifest.oml_version,
     }

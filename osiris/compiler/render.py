@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -72,14 +72,15 @@ def parse_manifest(content: bytes, path: str) -> Manifest:
     return manifest
 
 
-def render_files(manifest: Manifest, configs: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Every file of the build by its path inside it; ``configs`` are the step configs by their paths."""
-    files = {
-        MANIFEST_FILE: render_manifest(manifest),
-        PLAN_FILE: json_file(_plan(manifest)),
-        SUMMARY_FILE: json_file(_summary(manifest)),
-        **configs,
-    }
+def render_files(manifest: Manifest, configs: Mapping[str, bytes], left_out: Collection[str] = ()) -> dict[str, bytes]:
+    """Every file of the build by its path inside it; ``configs`` are the step configs by their paths.
+
+    ``left_out`` may name ``plan.json`` and ``run_summary.json``, which nothing but a reader needs.
+    """
+    optional = {PLAN_FILE: _plan, SUMMARY_FILE: _summary}
+    files = {MANIFEST_FILE: render_manifest(manifest)}
+    files |= {path: json_file(content(manifest)) for path, content in optional.items() if path not in left_out}
+    files |= configs
     fingerprints = BuildFingerprints(
         manifest_hash=manifest.manifest_hash,
         sources=manifest.fingerprints,

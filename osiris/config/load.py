@@ -5,24 +5,33 @@ Precedence: command line, then environment, then ``osiris.yaml``, then the defau
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from osiris.config.rules import broken_rules, check_run_id_tokens
-from osiris.config.schema import CONFIG_NAME, OsirisConfig
+from osiris.config.environment import read_environment
+from osiris.config.keys import Place, bind_shared, find_places, with_value
+from osiris.config.rules import broken_rules, unknown_run_ts_format
+from osiris.config.schema import CONFIG_NAME, NamingConfig, OsirisConfig
 from osiris.documents import Node, bind, load_document, to_builtins
 from osiris.errors import Finding, OsirisError, findings_error
 
+_UNKNOWN_KEYS_SHOWN = 10
+
 
 class LoadedConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A configuration with what was said about it: unknown keys are tolerated, and named in a warning once."""
+    """A configuration with what was said about it.
+
+    ``sources`` says of each dotted key that the file or the environment sets where its value comes from:
+    ``osiris.yaml:3``, ``osiris.yaml:9 (determinism.manifest_short_len)`` or the name of a variable. Unknown keys are
+    tolerated, and named in one warning.
+    """
 
     config: OsirisConfig
     warnings: tuple[str, ...] = ()
+    sources: dict[str, str] = {}
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
@@ -35,12 +44,21 @@ def load_config(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
         if node.is_null
         else bind(node, OsirisConfig, path=CONFIG_NAME, findings=findings, unknown=unknown)
     )
-    if findings or config is None:
+    places = find_places(node)
+    config, guests = bind_shared(config or OsirisConfig(), node, places, findings)
+    if findings:
         raise findings_error(findings, code="config.invalid")
-    config = _with_environment(_with_older_blocks(config, node), environ)
-    if findings := list(broken_rules(config, node)):
+    sources = {key: _source(key, place) for key, place in places.items()}
+    for setting in read_environment(environ):
+        config = with_value(config, setting.key, setting.value)
+        sources[setting.key] = setting.variable
+    if findings := broken_rules(config, places, sources):
         raise findings_error(findings, code="config.invalid")
-    return LoadedConfig(config=config, warnings=tuple(f"{found.where}: {found.problem}" for found in unknown))
+    warnings = _unknown_keys(unknown, guests)
+    if found := unknown_run_ts_format(config, places):
+        warnings.append(f"{found.where}: {found.problem}. {found.hint}")
+        config = with_value(config, "filesystem.naming.run_ts_format", NamingConfig().run_ts_format)
+    return LoadedConfig(config=config, warnings=tuple(warnings), sources=sources)
 
 
 def load_raw_config(path: Path) -> dict[str, Any]:
@@ -61,44 +79,20 @@ def _read(path: Path) -> Node:
         ) from cause
 
 
-def _with_older_blocks(config: OsirisConfig, node: Node) -> OsirisConfig:
-    """``determinism.manifest_short_len`` counts where ``filesystem.naming`` does not speak."""
-    if node.is_null or node.child("filesystem", "naming").entry("manifest_short_len") is not None:
-        return config
-    naming_config = msgspec.structs.replace(
-        config.filesystem.naming, manifest_short_len=config.determinism.manifest_short_len
-    )
-    return msgspec.structs.replace(config, filesystem=msgspec.structs.replace(config.filesystem, naming=naming_config))
+def _source(key: str, place: Place) -> str:
+    return place.where if place.key == key else f"{place.where} ({place.key})"
 
 
-def base_from_environment(environ: Mapping[str, str]) -> str:
-    """The base path that the environment names, "" where it names none."""
-    return environ.get("OSIRIS_FILESYSTEM_BASE") or environ.get("OSIRIS_BASE_PATH") or ""
+def _unknown_keys(unknown: Sequence[Finding], known: set[tuple[int, int]]) -> list[str]:
+    """One warning that names each unknown key once; ``known`` are the places of keys that belong to another block."""
+    strangers = {(found.line, found.column): found for found in unknown if (found.line, found.column) not in known}
+    if not strangers:
+        return []
+    named = [_stranger(found) for found in [*strangers.values()][:_UNKNOWN_KEYS_SHOWN]]
+    more = len(strangers) - len(named)
+    return [f"{'; '.join(named)}{f'; and {more} more' if more else ''}"]
 
 
-def _with_environment(config: OsirisConfig, environ: Mapping[str, str]) -> OsirisConfig:
-    filesystem, ids = config.filesystem, config.ids
-    if base := base_from_environment(environ):
-        filesystem = msgspec.structs.replace(filesystem, base_path=base)
-    if days := environ.get("OSIRIS_RETENTION_RUN_LOGS_DAYS"):
-        if not re.fullmatch(r"[0-9]{1,6}", days):
-            raise OsirisError(
-                f"OSIRIS_RETENTION_RUN_LOGS_DAYS is {days!r}, but it must be a whole number of days, 0 or more",
-                "Correct the environment variable or unset it.",
-                code="config.environment",
-            )
-        retention = msgspec.structs.replace(filesystem.retention, run_logs_days=int(days))
-        filesystem = msgspec.structs.replace(filesystem, retention=retention)
-    if run_id_format := environ.get("OSIRIS_RUN_ID_FORMAT"):
-        ids = msgspec.structs.replace(ids, run_id_format=parse_run_id_format(run_id_format))
-    if profile := environ.get("OSIRIS_PROFILE"):
-        profiles = msgspec.structs.replace(filesystem.profiles, default=profile)
-        filesystem = msgspec.structs.replace(filesystem, profiles=profiles)
-    return msgspec.structs.replace(config, filesystem=filesystem, ids=ids)
-
-
-def parse_run_id_format(text: str) -> tuple[str, ...]:
-    """``incremental,ulid`` as a sequence of checked tokens."""
-    tokens = tuple(part.strip() for part in text.split(",") if part.strip())
-    check_run_id_tokens(tokens)
-    return tokens
+def _stranger(found: Finding) -> str:
+    near = f" ({found.hint[0].lower()}{found.hint[1:]})" if found.hint.startswith("Did you mean") else ""
+    return f"{found.where}: {found.problem}{near}"

@@ -38,7 +38,10 @@ class NamingConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArtifactsConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Which files a build has; all of them in this version."""
+    """Which files a new build has: ``plan`` and ``run_summary`` can be left out, the others are what makes it one.
+
+    ``save_events_tail`` is how many of a run's last events its pack keeps beside ``summary.json``.
+    """
 
     manifest: bool = True
     plan: bool = True

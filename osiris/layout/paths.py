@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from osiris.config import FilesystemConfig
+from osiris.config import OF_ONE_RUN, FilesystemConfig
 from osiris.layout.tokens import TokenRenderer
 
 
@@ -27,8 +27,7 @@ class FilesystemContract:
 
     def manifest_dir(self, tokens: Mapping[str, str]) -> str:
         """The folder of a build: ``build/pipelines/[<profile>/]<slug>/<short>-<hash>``."""
-        name = self._renderer.render(self._config.naming.manifest_dir, tokens)
-        return _join(self._config.build_dir, "pipelines", tokens.get("profile", ""), name)
+        return _join(self._config.build_dir, "pipelines", tokens.get("profile", ""), self._build_name(tokens))
 
     def run_logs(self, tokens: Mapping[str, str]) -> str:
         """The run folder of a run."""
@@ -36,16 +35,23 @@ class FilesystemContract:
         return _join(self._config.run_logs_dir, tokens.get("profile", ""), name)
 
     def run_paths(self, tokens: Mapping[str, str]) -> RunPaths:
-        """The run folder and the pack folder of a run."""
+        """The run folder and the pack folder of a run; the pack lies in a folder named like the run's build."""
         naming = self._config.naming
-        manifest_name = self._renderer.render(naming.manifest_dir, tokens)
         profile = tokens.get("profile", "")
         return RunPaths(
             run_logs=self.run_logs(tokens),
             aiop=_join(
-                self._config.aiop_dir, profile, manifest_name, self._renderer.render(naming.aiop_run_dir, tokens)
+                self._config.aiop_dir,
+                profile,
+                self._build_name(tokens),
+                self._renderer.render(naming.aiop_run_dir, tokens),
             ),
         )
+
+    def _build_name(self, tokens: Mapping[str, str]) -> str:
+        """From a build's own tokens alone, so that all its runs give it the same name."""
+        of_build = {name: value for name, value in tokens.items() if name not in OF_ONE_RUN}
+        return self._renderer.render(self._config.naming.manifest_dir, of_build)
 
 
 def _join(*parts: str) -> str:

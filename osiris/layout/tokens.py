@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from osiris.clock import epoch_ms
+from osiris.config import TOKENS
 from osiris.errors import OsirisError
 
-TOKENS = (
-    "pipeline_slug",
-    "profile",
-    "manifest_hash",
-    "manifest_short",
-    "manifest_version",
-    "run_id",
-    "run_ts",
-    "status",
-    "branch",
-    "user",
-    "tags",
-)
 LONGEST_NAME_BYTES = 255
 LONGEST_SLUG = 150
 """Leaves room for what stands beside a slug in file and folder names."""
@@ -32,7 +18,7 @@ _NOT_SAFE = re.compile(r"[^a-z0-9_-]+")
 _DASHES = re.compile(r"-{2,}")
 _SEPARATORS = re.compile(r"[_-]{2,}")
 _NOT_SAFE_EXACT = re.compile(r"[^A-Za-z0-9_.+-]+")
-_KEPT_AS_THEY_ARE = frozenset({"run_id", "run_ts", "manifest_hash", "manifest_short"})
+_KEPT_AS_THEY_ARE = frozenset({"run_id", "run_ts", "manifest_hash", "manifest_short", "manifest_version"})
 
 
 def slugify_token(text: str) -> str:
@@ -58,15 +44,6 @@ def pipeline_slug(file_name: str) -> str:
             path=file_name,
         )
     return slug
-
-
-def render_run_ts(moment: datetime, run_ts_format: str) -> str:
-    """The start of a run for folder names: ``iso_basic_z``, ``epoch_ms`` or a strftime pattern, in UTC."""
-    moment = moment.astimezone(UTC)
-    if run_ts_format == "epoch_ms":
-        return str(epoch_ms(moment))
-    pattern = run_ts_format if "%" in run_ts_format else "%Y%m%dT%H%M%SZ"
-    return _NOT_SAFE_EXACT.sub("-", moment.strftime(pattern))
 
 
 class TokenRenderer:
@@ -115,17 +92,19 @@ def _one_separator(text: str) -> str:
 
 def _checked(path: str, template: str) -> str:
     names = [name for name in path.split("/") if name]
-    problem = ""
+    problem, hint = "", "Correct filesystem.naming in osiris.yaml."
     if template.startswith("/") or "\0" in path or any(name in {".", ".."} for name in names):
         problem = "leaves its root"
     elif not names:
         problem = "comes out empty"
     elif any(len(name.encode()) > LONGEST_NAME_BYTES for name in names):
-        problem = f"has a name of more than {LONGEST_NAME_BYTES} bytes"
+        longest = max(names, key=lambda name: len(name.encode()))
+        problem = f"gives a name of more than {LONGEST_NAME_BYTES} bytes: {longest[:40]}…"
+        hint = "Take {tags}, {branch} or {user} out of it (filesystem.naming in osiris.yaml), or shorten their values."
     if problem:
         raise OsirisError(
             f"the naming template {template!r} {problem}",
-            "Correct filesystem.naming in osiris.yaml.",
+            hint,
             code="layout.bad_name",
             path="osiris.yaml",
         )

@@ -12,7 +12,7 @@ from osiris.errors import OsirisError
 from osiris.events.entry import Entry
 from osiris.events.runs import PipelineCompiled, PipelineTagged, RunFinished, RunImported, RunStarted
 from osiris.layout.paths import FilesystemContract
-from osiris.layout.tokens import render_run_ts
+from osiris.layout.run_ts import render_run_ts
 from osiris.ledger.ledger import Ledger, unknown_pipeline
 from osiris.ledger.run_ids import RunIdGenerator
 from osiris.locks import HeldLock
@@ -34,11 +34,15 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known of a run before it has a number. ``run_ts_format`` is ``filesystem.naming``'s."""
+    """All that is known of a run before it has a number. ``run_ts_format`` is ``filesystem.naming``'s.
+
+    ``manifest_version`` is the version of the manifest's format, which is that of the OML it was compiled from.
+    """
 
     build: Build
     run_id_tokens: tuple[str, ...]
     run_ts_format: str
+    manifest_version: str = ""
     tags: tuple[str, ...] = ()
     branch: str = ""
     user: str = ""
@@ -181,14 +185,14 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def naming_tokens(request: RunRequest, run_id: str, run_ts: str, tags: Iterable[str]) -> Mapping[str, str]:
-    """The tokens that name a run's folders; ``status`` is not known at its start."""
+    """The tokens that name a run's folders; ``status`` is not known then, for the names stand in ``run.started``."""
     build = request.build
     return {
         "pipeline_slug": build.pipeline_slug,
         "profile": build.profile,
         "manifest_hash": build.manifest_hash,
         "manifest_short": build.manifest_short,
-        "manifest_version": build.manifest_short,
+        "manifest_version": request.manifest_version,
         "run_id": run_id,
         "run_ts": run_ts,
         "branch": request.branch,

@@ -15,7 +15,8 @@ import msgspec
 from osiris.clock import rfc3339
 from osiris.errors import OsirisError, disk_error
 from osiris.events.runs import RunImported
-from osiris.layout.tokens import LONGEST_SLUG, pipeline_slug, render_run_ts, slugify_token
+from osiris.layout.run_ts import render_run_ts
+from osiris.layout.tokens import LONGEST_SLUG, pipeline_slug, slugify_token
 from osiris.ledger.queries import RunFilter, list_runs
 from osiris.migration.old_session import OldSession, read_session
 from osiris.project import Project

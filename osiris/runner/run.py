@@ -134,6 +134,7 @@ def _request(project: Project, build: PipelineBuild, options: RunOptions, enviro
         build=build.facts(),
         run_id_tokens=options.run_id_tokens,
         run_ts_format=project.config.filesystem.naming.run_ts_format,
+        manifest_version=build.manifest.oml_version,
         tags=options.tags,
         branch=environment.branch,
         user=environment.user,

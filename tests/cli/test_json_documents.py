@@ -46,6 +46,8 @@ def record_keys() -> list[str]:
         ("runs show", ("runs", "show", "last"), 0),
         ("pipelines list", ("pipelines", "list"), 0),
         ("pipelines tag", ("pipelines", "tag", "orders", "--add", "billing"), 0),
+        ("config show", ("config", "show", "ids"), 0),
+        ("repo ensureignore", ("repo", "ensureignore"), 0),
         ("index verify", ("index", "verify"), 0),
         ("index rebuild", ("index", "rebuild"), 0),
         ("index head", ("index", "head"), 0),

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osiris.config import FilesystemConfig, NamingConfig
+from osiris.config import TOKENS, FilesystemConfig, NamingConfig
 from osiris.errors import OsirisError
 from osiris.layout.paths import FilesystemContract
-from osiris.layout.tokens import LONGEST_SLUG, TOKENS, TokenRenderer, pipeline_slug, render_run_ts, slugify_token
+from osiris.layout.run_ts import render_run_ts
+from osiris.layout.tokens import LONGEST_SLUG, TokenRenderer, pipeline_slug, slugify_token
 
 TOKEN_VALUES = {
     "pipeline_slug": "orders_etl",

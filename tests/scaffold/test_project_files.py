@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from osiris.config import OsirisConfig, load_config, load_raw_config
-from osiris.layout.tokens import TOKENS
+from osiris.config import TOKENS, OsirisConfig, load_config, load_raw_config
 from osiris.redaction import secret_shape
 from osiris.scaffold.ignore import ignore_patterns, merge_ignore
 from osiris.scaffold.project_files import CONFIG_PATH, project_files, template
