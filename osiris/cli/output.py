@@ -19,7 +19,7 @@ from osiris.errors import ExitCode, OsirisError, disk_error
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
-_NUMBER = re.compile(r"-|[\d,.]+( ms| s| min \d\d s)?")
+_NUMBER = re.compile(r"-|[\d,.]+( ms| s| min \d\d s| k?B| [MGT]B)?")
 _COLORS = {
     "success": "green",
     "ok": "green",
@@ -81,6 +81,15 @@ class Output:
         try:
             self._result(encoded.decode() if self.json else line)
         except BrokenPipeError:
+            raise click.exceptions.Exit(ExitCode.DONE) from None
+
+    def redraw(self, lines: Sequence[str]) -> None:
+        """Show ``lines``, as much as fits, in place of what is on the terminal. Ends the command if nobody reads."""
+        shown = lines[: max(1, shutil.get_terminal_size().lines - 1)]
+        text = "".join(f"{line if self._color else click.unstyle(line)}\x1b[K\n" for line in shown)
+        try:
+            click.echo(f"\x1b[?7l\x1b[H{text}\x1b[J\x1b[?7h", nl=False, color=True)
+        except OSError:
             raise click.exceptions.Exit(ExitCode.DONE) from None
 
     def note(self, line: str) -> None:

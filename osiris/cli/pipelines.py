@@ -6,18 +6,40 @@ import click
 import msgspec
 
 from osiris.cli.complete import complete_own_tags, complete_slugs, complete_tags
+from osiris.cli.filters import split_tags
 from osiris.cli.output import Output, local_time
+from osiris.cli.pipeline_page import PipelineDocument, pipeline_document, pipeline_lines
+from osiris.cli.screen import Column, fitted_table
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.errors import ExitCode, OsirisError
-from osiris.ledger.queries import list_pipelines
+from osiris.ledger.ledger import Ledger
+from osiris.ledger.queries import RunFilter, each_run, list_pipelines
 from osiris.ledger.runs import tag_pipeline
-from osiris.projections.pipelines import PipelineSummary
+from osiris.projections.pipelines import LastCompile
+from osiris.projections.runs import RunStatus
+
+
+class LastRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline's newest run."""
+
+    run_id: str
+    profile: str
+    status: RunStatus
+    started_at: str
+
+
+class ListedPipeline(msgspec.Struct, frozen=True, kw_only=True):
+    """One pipeline in the list: its tags, its last compile by profile, and its newest run, null before the first."""
+
+    tags: tuple[str, ...]
+    last_compile: dict[str, LastCompile]
+    last_run: LastRun | None
 
 
 class PipelinesDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``osiris pipelines list --json`` prints: summaries by slug."""
+    """What ``osiris pipelines list --json`` prints: pipelines by slug."""
 
-    pipelines: dict[str, PipelineSummary]
+    pipelines: dict[str, ListedPipeline]
 
 
 class TagsDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,24 +58,32 @@ def command() -> None:
 @shared_options
 @click.pass_obj
 def list_command(settings: Settings) -> None:
-    """List the pipelines that were compiled, with their tags and last compile."""
-    pipelines = dict(sorted(list_pipelines(settings.open_project().ledger).items()))
+    """List the pipelines that were compiled, with their tags, last compile and newest run."""
+    ledger = settings.open_project().ledger
+    pipelines = {
+        slug: ListedPipeline(tags=summary.tags, last_compile=summary.last_compile, last_run=_last_run(ledger, slug))
+        for slug, summary in sorted(list_pipelines(ledger).items())
+    }
     output = Output(settings)
-    rows = [
-        (
-            slug,
-            profile or "-",
-            compiled.manifest_hash[:7],
-            local_time(compiled.compiled_at),
-            ",".join(summary.tags) or "-",
-        )
-        for slug, summary in pipelines.items()
-        for profile, compiled in sorted(summary.last_compile.items())
-    ]
-    output.emit(
-        PipelinesDocument(pipelines=pipelines),
-        output.table(("pipeline", "profile", "manifest", "compiled", "tags"), rows) if rows else [],
-    )
+    output.emit(PipelinesDocument(pipelines=pipelines), _list_lines(pipelines, output))
+
+
+@command.command(
+    "show",
+    cls=Verb,
+    document=PipelineDocument,
+    exits=READING_EXITS,
+    examples=["osiris pipelines show orders", "osiris pipelines show orders --json | jq .success_streak"],
+)
+@click.argument("pipeline", shell_complete=complete_slugs)
+@shared_options
+@click.pass_obj
+def show(settings: Settings, pipeline: str) -> None:
+    """Show one pipeline: its file, its compiles, its tags, its last runs, and since when all is well."""
+    project = settings.open_project()
+    document = pipeline_document(project, pipeline)
+    output = Output(settings)
+    output.emit(document, pipeline_lines(document, output, project.clock.now()))
 
 
 @command.command(
@@ -78,12 +108,41 @@ def list_command(settings: Settings) -> None:
 @click.pass_obj
 def tag(settings: Settings, pipeline: str, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
     """Change a pipeline's tags. They live in the ledger, and new runs inherit them."""
-    if not add and not remove:
+    added, removed = split_tags(add), split_tags(remove)
+    if not added and not removed:
         raise OsirisError("nothing to change", "Give --add TAG or --remove TAG.", code="cli.usage")
-    tags = tag_pipeline(settings.open_project().ledger, pipeline, add=_split(add), remove=_split(remove))
+    tags = tag_pipeline(settings.open_project().ledger, pipeline, add=added, remove=removed)
     document = TagsDocument(pipeline_slug=pipeline, tags=tags)
     Output(settings).emit(document, [f"{pipeline}: {', '.join(tags) or 'no tags'}"])
 
 
-def _split(values: tuple[str, ...]) -> list[str]:
-    return [tag.strip() for value in values for tag in value.split(",") if tag.strip()]
+def _last_run(ledger: Ledger, slug: str) -> LastRun | None:
+    record = next(each_run(ledger, RunFilter(pipeline=slug)), None)
+    if record is None:
+        return None
+    return LastRun(run_id=record.run_id, profile=record.profile, status=record.status, started_at=record.started_at)
+
+
+def _list_lines(pipelines: dict[str, ListedPipeline], output: Output) -> list[str]:
+    """A row for each pipeline and profile; the pipeline's newest run stands in the row of its profile."""
+    rows = [
+        (slug, profile, compiled, listed.tags, listed.last_run if _ran_in(listed.last_run, profile) else None)
+        for slug, listed in pipelines.items()
+        for profile, compiled in sorted(listed.last_compile.items())
+    ]
+    if not rows:
+        return ["No pipeline was compiled yet."] if output.on_terminal else []
+    columns = [
+        Column("pipeline", [slug for slug, *_ in rows]),
+        Column("profile", [profile or "-" for _, profile, *_ in rows]),
+        Column("manifest", [compiled.manifest_hash[:7] for _, _, compiled, *_ in rows], 4),
+        Column("compiled", [local_time(compiled.compiled_at) for _, _, compiled, *_ in rows], 3),
+        Column("tags", [",".join(tags) or "-" for *_, tags, _ in rows], 5, least=12),
+        Column("last run", [output.status(run.status) if run else "-" for *_, run in rows], 1),
+        Column("started", [local_time(run.started_at) if run else "-" for *_, run in rows], 2),
+    ]
+    return fitted_table(columns, output)
+
+
+def _ran_in(run: LastRun | None, profile: str) -> bool:
+    return run is not None and run.profile == profile

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 import msgspec
 
 from osiris.cli.complete import complete_profiles, complete_runs, complete_slugs, complete_tags
+from osiris.cli.filters import checked_profile, since_moment, split_tags
 from osiris.cli.output import Output, count, duration, local_time, one_line
 from osiris.cli.report.writing import html_option, write_report
+from osiris.cli.run_diff import RunDiff, compare_recorded, run_before
+from osiris.cli.run_table import csv_lines, run_table, watch
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
-from osiris.clock import Clock, rfc3339
-from osiris.errors import OsirisError
+from osiris.errors import ExitCode, OsirisError
 from osiris.ledger.queries import RunFilter, get_run, list_runs, run_name
+from osiris.ledger.runs import tag_run
 from osiris.projections.runs import IMPORTED_FROM, RunRecord, RunStatus
 from osiris.runner.summary import StepSummary, read_steps
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_FIRST_YEAR = 1000
-"""Texts of times sort as times do from here on."""
 _STATUSES: tuple[RunStatus, ...] = ("running", "success", "failed", "cancelled", "interrupted")
 
 
@@ -39,6 +37,14 @@ class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[StepSummary, ...]
 
 
+class RunTagsDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``osiris runs tag --json`` prints: all tags of the run now."""
+
+    pipeline_slug: str
+    run_id: str
+    tags: tuple[str, ...]
+
+
 @click.group()
 def command() -> None:
     """What ran, and how it ended; failed, cancelled and killed runs too."""
@@ -48,10 +54,12 @@ def command() -> None:
     "list",
     cls=Verb,
     document=RunsDocument,
-    exits=READING_EXITS,
+    exits=[*READING_EXITS, ExitCode.CANCELLED],
     examples=[
         "osiris runs list",
         "osiris runs list --pipeline orders --status failed --since 7d",
+        "osiris runs list --watch",
+        "osiris runs list --limit 1000 --csv > runs.csv",
         "osiris runs list --json",
     ],
 )
@@ -60,22 +68,52 @@ def command() -> None:
 @click.option("--status", type=click.Choice(_STATUSES), help="Only runs that ended so.")
 @click.option("--tag", default="", shell_complete=complete_tags, help="Only runs with this tag.")
 @click.option(
-    "--since", metavar="7d|DATE", default="", help="Only runs that started since (30m, 12h, 7d, 2w or a date)."
+    "--since",
+    metavar="7d|DATE",
+    default="",
+    help="Only runs that started since (30m, 12h, 7d, 2w, today, yesterday, a date or a time).",
 )
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
+@click.option("--csv", "as_csv", is_flag=True, help="All fields as CSV (RFC 4180), times in UTC.")
+@click.option("--watch", "watching", is_flag=True, help="Draw the table again as runs come and go, until Ctrl-C.")
 @shared_options
 @click.pass_obj
 def list_command(
-    settings: Settings, pipeline: str, profile: str, status: RunStatus | None, tag: str, since: str, limit: int
+    settings: Settings,
+    pipeline: str,
+    profile: str,
+    status: RunStatus | None,
+    tag: str,
+    since: str,
+    limit: int,
+    as_csv: bool,
+    watching: bool,
 ) -> None:
-    """List runs, newest first."""
-    project = settings.open_project()
-    wanted = RunFilter(
-        pipeline=pipeline, profile=profile, status=status, tag=tag, since=_since(since, project.clock) if since else ""
-    )
-    records = list_runs(project.ledger, wanted, limit)
+    """List runs, newest first.
+
+    On a terminal a run is named PIPELINE/RUN, with the id as short as it is sure to mean this run only; every verb
+    takes it so. What does not fit the terminal's width is left out. Elsewhere everything is printed whole.
+    """
     output = Output(settings)
-    output.emit(RunsDocument(runs=tuple(records)), _list_lines(records, output))
+    if as_csv + watching + settings.json > 1:
+        raise OsirisError("--csv, --json and --watch exclude each other", "Give one of them.", code="cli.usage")
+    if watching and not output.on_terminal:
+        raise OsirisError(
+            "--watch needs a terminal", "For a program: osiris events --follow --json", code="cli.no_terminal"
+        )
+    project = settings.open_project()
+
+    def read() -> list[RunRecord]:
+        moment = since_moment(since, project.clock)
+        wanted = RunFilter(pipeline=pipeline, profile=profile, status=status, tag=tag, since=moment)
+        return list_runs(project.ledger, wanted, limit)
+
+    checked_profile(project, profile)
+    if watching:
+        watch(project, settings, read)
+    records = read()
+    lines = csv_lines(records) if as_csv else run_table(records, output, project.clock.now())
+    output.emit(RunsDocument(runs=tuple(records)), lines)
 
 
 @command.command(
@@ -104,6 +142,67 @@ def show(settings: Settings, run: str, html: Path | None) -> None:
         output.emit(RunDocument(run=record, steps=steps), write_report(project, record, html, as_json=settings.json))
         return
     output.emit(RunDocument(run=record, steps=steps), run_lines(record, steps, output, project.root))
+
+
+@command.command(
+    "diff",
+    cls=Verb,
+    document=RunDiff,
+    exits=READING_EXITS,
+    examples=[
+        "osiris runs diff last",
+        "osiris runs diff orders/run-000012 orders/run-000013",
+        "osiris runs diff orders/run-000012 last --json | jq .manifest.params",
+    ],
+)
+@click.argument("before", metavar="A", shell_complete=complete_runs)
+@click.argument("after", metavar="[B]", default="", shell_complete=complete_runs)
+@shared_options
+@click.pass_obj
+def diff(settings: Settings, before: str, after: str) -> None:
+    """Show what changed from run A to run B; with one run, from the run before it to that.
+
+    The run before it is that of the same pipeline and profile, however it ended. Compared are manifest, params and step
+    configs, versions, rows, durations, status, error, tags, profile, git commit and branch; what is the same is left
+    out.
+    """
+    from osiris.cli.run_diff_lines import diff_lines  # noqa: PLC0415 - `osiris runs list` would pay for it
+
+    project = settings.open_project()
+    later = get_run(project.ledger, after or before)
+    earlier = get_run(project.ledger, before) if after else run_before(project.ledger, later)
+    document = compare_recorded(project, earlier, later)
+    output = Output(settings)
+    output.emit(document, diff_lines(document, output))
+
+
+@command.command(
+    "tag",
+    cls=Verb,
+    document=RunTagsDocument,
+    exits=[*READING_EXITS, ExitCode.NEWER_OSIRIS],
+    examples=[
+        "osiris runs tag last --add golden",
+        "osiris runs tag orders/run-000012 --add audited --remove golden,draft",
+    ],
+)
+@click.argument("run", shell_complete=complete_runs)
+@click.option(
+    "--add", metavar="TAG", multiple=True, shell_complete=complete_tags, help="Add this tag; may be given again."
+)
+@click.option(
+    "--remove", metavar="TAG", multiple=True, shell_complete=complete_tags, help="Remove this tag; may be given again."
+)
+@shared_options
+@click.pass_obj
+def tag_command(settings: Settings, run: str, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Change the tags of one run, of one that goes on as well. Those of its pipeline stay as they are."""
+    added, removed = split_tags(add), split_tags(remove)
+    if not added and not removed:
+        raise OsirisError("nothing to change", "Give --add TAG or --remove TAG.", code="cli.usage")
+    record = tag_run(settings.open_project().ledger, run, add=added, remove=removed)
+    document = RunTagsDocument(pipeline_slug=record.pipeline_slug, run_id=record.run_id, tags=record.tags)
+    Output(settings).emit(document, [f"{run_name(record)}: {', '.join(record.tags) or 'no tags'}"])
 
 
 def run_lines(
@@ -140,38 +239,3 @@ def run_lines(
             for step in steps
         ]
         yield from (f"  {line}" for line in output.table(("step", "status", "rows in", "rows out", "duration"), rows))
-
-
-def _list_lines(records: list[RunRecord], output: Output) -> list[str]:
-    if not records:
-        return ["No runs match."] if output.on_terminal else []
-    rows = [
-        (
-            record.run_id,
-            record.pipeline_slug,
-            record.profile or "-",
-            output.status(record.status),
-            local_time(record.started_at),
-            duration(record.duration_ms),
-            count(record.rows_out),
-            ",".join(record.tags) or "-",
-        )
-        for record in records
-    ]
-    return output.table(("run", "pipeline", "profile", "status", "started", "duration", "rows out", "tags"), rows)
-
-
-def _since(text: str, clock: Clock) -> str:
-    relative = re.fullmatch(r"([0-9]{1,5})([mhdw])", text)
-    try:
-        if relative:
-            moment = clock.now() - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
-        else:
-            moment = datetime.fromisoformat(text).astimezone(UTC)  # without a zone it is local time
-        if moment.year < _FIRST_YEAR:
-            raise ValueError(f"the year {moment.year} has no four digits")
-    except (ValueError, OverflowError) as cause:
-        raise OsirisError(
-            f"--since {text!r} is no time", "Give 30m, 12h, 7d, 2w, or a date such as 2026-11-21.", code="cli.usage"
-        ) from cause
-    return rfc3339(moment)

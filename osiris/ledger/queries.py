@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 import msgspec
 
+from osiris.documents.wording import shown
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.runs import RunStarted
 from osiris.ledger.fold import Fold
@@ -80,12 +81,17 @@ def list_runs(ledger: Ledger, wanted: RunFilter, limit: int) -> list[RunRecord]:
 
     A pipeline that the ledger has never heard of is an error that suggests one.
     """
+    return list(islice(each_run(ledger, wanted), limit))
+
+
+def each_run(ledger: Ledger, wanted: RunFilter) -> Iterator[RunRecord]:
+    """As :func:`list_runs`, one after the other: who takes the first few reads no more than those."""
     if wanted.pipeline:
         fold = _fold(ledger)
         known = {*fold.state(PIPELINES, PipelinesState).pipelines, *fold.state(COUNTERS, CountersState).last_value}
         if wanted.pipeline not in known:
             raise unknown_pipeline(wanted.pipeline, known)
-    return list(islice(filter(wanted.wants, _records(ledger, wanted.pipeline)), limit))
+    return filter(wanted.wants, _records(ledger, wanted.pipeline))
 
 
 def get_run(ledger: Ledger, reference: str) -> RunRecord:
@@ -113,19 +119,30 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
         return found[0]
     if not found:
         raise OsirisError(
-            f"unknown run {reference!r}", "See `osiris runs list` for the runs there are.", code="run.unknown"
+            f"unknown run {shown(reference)}", "See `osiris runs list` for the runs there are.", code="run.unknown"
         )
     names = ", ".join(run_name(record) for record in found[:_MATCHES_TO_NAME])
+    more = ", …" if len(found) > _MATCHES_TO_NAME else ""
     raise OsirisError(
-        f"{reference!r} is the beginning of more than one run: {names}{', …' if len(found) > _MATCHES_TO_NAME else ''}",
+        f"{shown(reference)} is the beginning of more than one run: {names}{more}",
         "Give more of the run id, or its pipeline as well: PIPELINE/RUN.",
         code="run.ambiguous",
     )
 
 
+def journal_end(ledger: Ledger) -> int:
+    """The sequence number of the last entry; another one than before means that something has happened."""
+    return ledger.peek().next_seq - 1
+
+
 def list_pipelines(ledger: Ledger) -> dict[str, PipelineSummary]:
     """All pipelines that the ledger knows, by slug."""
     return _fold(ledger).state(PIPELINES, PipelinesState).pipelines
+
+
+def last_run_number(ledger: Ledger, slug: str) -> int:
+    """The number of the pipeline's newest run, and so how many it has had; 0 before its first."""
+    return _fold(ledger).state(COUNTERS, CountersState).last_value.get(slug, 0)
 
 
 def latest_build(ledger: Ledger, slug: str, profile: str) -> LatestBuild | None:

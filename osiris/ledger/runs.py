@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from osiris.clock import rfc3339
 from osiris.errors import OsirisError
 from osiris.events.entry import Entry
-from osiris.events.runs import PipelineCompiled, PipelineTagged, RunFinished, RunImported, RunStarted
+from osiris.events.runs import PipelineCompiled, PipelineTagged, RunFinished, RunImported, RunStarted, RunTagged
 from osiris.layout.paths import FilesystemContract
 from osiris.layout.run_ts import render_run_ts
 from osiris.ledger.ledger import Ledger, unknown_pipeline
+from osiris.ledger.queries import get_run, run_name
 from osiris.ledger.run_ids import RunIdGenerator
 from osiris.locks import HeldLock
 from osiris.projections.pipelines import PipelineSummary
+from osiris.projections.runs import RunRecord
 
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}")
 
@@ -150,25 +152,70 @@ def import_runs(ledger: Ledger, imports: Sequence[RunImported]) -> None:
 def tag_pipeline(ledger: Ledger, slug: str, *, add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:
     """Change a pipeline's tags and return them; nothing is recorded where nothing changes.
 
-    An unknown pipeline is an error that suggests a known one.
+    An unknown pipeline is an error that suggests a known one, and so is a tag that is to be both added and removed.
     """
-    added, removed = set(checked_tags(add)), set(checked_tags(remove))
+    change = _tag_change(add, remove)
     with ledger.transaction() as transaction:
         known = transaction.pipeline(slug)
         if known is None:
             raise unknown_pipeline(slug, transaction.pipelines())
-        tags = tuple(sorted((set(known.tags) | added) - removed))
+        tags = change(known.tags)
         if tags != known.tags:
+            added, removed = _differences(known.tags, tags)
             transaction.add(
                 PipelineTagged(
                     pipeline_slug=slug,
                     tags=tags,
                     tagged_at=rfc3339(transaction.moment),
-                    added=tuple(sorted(set(tags) - set(known.tags))),
-                    removed=tuple(sorted(set(known.tags) - set(tags))),
+                    added=added,
+                    removed=removed,
                 )
             )
     return tags
+
+
+def tag_run(ledger: Ledger, reference: str, *, add: Iterable[str], remove: Iterable[str]) -> RunRecord:
+    """Change the tags of the run that ``reference`` names, also while it goes on; returns its record with them.
+
+    As :func:`tag_pipeline`; the errors for a reference are those of :func:`~osiris.ledger.queries.get_run`.
+    """
+    change = _tag_change(add, remove)
+    next_seq = ledger.peek().next_seq
+    record = get_run(ledger, reference)  # may look through a long history, which nobody should have to wait for
+    with ledger.transaction() as transaction:
+        if transaction.next_seq != next_seq:  # it may have other tags by now; `last` still means what it meant
+            record = get_run(ledger, run_name(record))
+        tags = change(record.tags)
+        if tags != record.tags:
+            added, removed = _differences(record.tags, tags)
+            transaction.add(
+                RunTagged(
+                    run_id=record.run_id,
+                    pipeline_slug=record.pipeline_slug,
+                    tags=tags,
+                    tagged_at=rfc3339(transaction.moment),
+                    added=added,
+                    removed=removed,
+                )
+            )
+    return msgspec.structs.replace(record, tags=tags)
+
+
+def _tag_change(add: Iterable[str], remove: Iterable[str]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """What adding and removing makes of tags; the tags are checked here, once."""
+    added, removed = set(checked_tags(add)), set(checked_tags(remove))
+    both = sorted(added & removed)
+    if both:
+        raise OsirisError(
+            f"{', '.join(map(repr, both))} cannot be both added and removed", "Leave one of them out.", code="cli.usage"
+        )
+    return lambda tags: tuple(sorted((set(tags) | added) - removed))
+
+
+def _differences(before: Iterable[str], after: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What came and what went, sorted."""
+    old, new = set(before), set(after)
+    return tuple(sorted(new - old)), tuple(sorted(old - new))
 
 
 def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:

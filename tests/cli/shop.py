@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import click
 
 OSIRIS = Path(sys.executable).with_name("osiris")
 DEADLINE_S = 60
@@ -99,6 +106,27 @@ class Shop:
         assert check is None or process.returncode == check, f"exit {process.returncode}\n{out}\n{err}"
         assert "Traceback" not in out + err, err
         return Result(process.returncode, out, err)
+
+    def on_terminal(self, *args: str, columns: int = 80, lines: int = 24, check: int = 0) -> str:
+        """What ``osiris`` shows on a terminal of that size, stdout and stderr together, without colours."""
+        leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        process = subprocess.Popen(
+            [OSIRIS, *args],
+            cwd=self.root,
+            env=environment({"TERM": "xterm"}),
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+        )
+        os.close(follower)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: the last one who had it open is gone
+            while block := os.read(leader, 65536):
+                shown += block
+        os.close(leader)
+        assert process.wait(DEADLINE_S) == check, shown
+        return click.unstyle(shown.decode()).replace("\r\n", "\n")
 
     def all(self, *commands: tuple[str, ...], check: int | None = 0) -> list[Result]:
         """Run commands at the same time; their results in the same order."""

@@ -40,6 +40,7 @@ def test_every_verb_has_examples_that_call_it_an_exit_status_and_json() -> None:
 
 def test_every_verb_that_asks_the_index_names_how_bringing_it_up_to_date_may_end() -> None:
     asking = {"compile", "runs list", "runs show", "pipelines list", "pipelines tag", "events"}
+    asking |= {"runs diff", "runs tag", "logs list", "logs show", "pipelines show"}
     asking |= {"index verify", "index rebuild"}
     exits = {name: set(verb.exits) for name, verb in verbs() if isinstance(verb, Verb)}
     assert all(set(READING_EXITS) <= exits[name] for name in asking)
