@@ -19,6 +19,7 @@ from click.shell_completion import CompletionItem
 from osiris.cli.output import local_time, one_line
 from osiris.cli.verb import Settings
 from osiris.config import RUN_ID_TOKENS, OsirisConfig
+from osiris.connections.variables import CONNECTIONS_NAME
 from osiris.documents import load_document, to_builtins
 from osiris.errors import OsirisError
 from osiris.ledger.glance import glance_at_pipelines, glance_at_runs
@@ -28,7 +29,7 @@ from osiris.projections.runs import RunRecord, run_key
 if TYPE_CHECKING:
     from osiris.cli.complete import Completer
 
-CONNECTIONS_NAME = "osiris_connections.yaml"
+
 _MOST = 100
 _RUNS_LOOKED_AT = 1000
 

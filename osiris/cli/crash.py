@@ -7,11 +7,12 @@ import traceback
 from pathlib import Path
 
 from osiris.config import CONFIG_NAME
+from osiris.redaction import known_secrets
 
 
 def write_crash_log(bug: BaseException, named: Path | None) -> Path:
-    """Append the traceback to ``.osiris/cache/crash.log`` of the project, or to a temporary file outside of one."""
-    text = "".join(traceback.format_exception(bug))
+    """Append the traceback, secrets masked, to ``.osiris/cache/crash.log`` of the project, or to a temporary file."""
+    text = known_secrets().scrub("".join(traceback.format_exception(bug)))
     start = (named or Path.cwd()).absolute()
     for folder in (start, *start.parents):
         if (folder / CONFIG_NAME).is_file():

@@ -16,6 +16,7 @@ import msgspec
 from osiris.cli.verb import Settings
 from osiris.clock import parse_rfc3339
 from osiris.errors import ExitCode, OsirisError, disk_error
+from osiris.redaction import known_secrets
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -59,7 +60,11 @@ class ErrorDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Output:
-    """Prints for a person or a program, as the settings say."""
+    """Prints for a person or a program, as the settings say.
+
+    Secrets that this process has resolved are masked in errors, notes and lines for people. The JSON of a result is
+    left whole, for it is made of what was masked when it was recorded, and of names that a mask would tear.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.json = settings.json
@@ -95,11 +100,12 @@ class Output:
     def note(self, line: str) -> None:
         """Something that is no result; a run does not end because nobody can read its progress."""
         with contextlib.suppress(OSError):
-            click.echo(line, err=True, color=self._color and sys.stderr.isatty())
+            click.echo(known_secrets().scrub(line), err=True, color=self._color and sys.stderr.isatty())
 
     def draw(self, text: str) -> None:
         """Part of a live display on stderr, with its own line ends and cursor movements."""
         with contextlib.suppress(OSError):
+            text = known_secrets().scrub(text)
             click.echo(text if self._color else _STYLE.sub("", text), err=True, nl=False, color=True)
 
     def warn(self, text: str) -> None:
@@ -108,6 +114,7 @@ class Output:
 
     def error(self, error: OsirisError) -> None:
         """What is wrong and what to do about it; with ``--json`` as a document of one line, which may end a stream."""
+        error = known_secrets().scrub_error(error)
         if self.json:
             with contextlib.suppress(OsirisError):  # standard output is full: say it on the other one
                 with contextlib.suppress(BrokenPipeError):
@@ -142,6 +149,7 @@ class Output:
 
     def _result(self, line: str) -> None:
         try:
+            line = line if self.json else known_secrets().scrub(line)
             click.echo(line, color=self._color and self.on_terminal)
         except BrokenPipeError:
             raise
@@ -157,8 +165,12 @@ class NoteHandler(logging.Handler):
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One warning."""
-        self._output.warn(record.getMessage())
+        """One warning, also where its arguments do not fit."""
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            text = f"{record.msg} {record.args!r}"
+        self._output.warn(text)
 
 
 def one_line(text: str) -> str:

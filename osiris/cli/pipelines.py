@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 import msgspec
 
@@ -11,6 +13,7 @@ from osiris.cli.output import Output, local_time
 from osiris.cli.pipeline_page import PipelineDocument, pipeline_document, pipeline_lines
 from osiris.cli.screen import Column, fitted_table
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
+from osiris.compiler.standing_secrets import refuse_standing_secrets
 from osiris.errors import ExitCode, OsirisError
 from osiris.ledger.ledger import Ledger
 from osiris.ledger.queries import RunFilter, each_run, list_pipelines
@@ -111,7 +114,9 @@ def tag(settings: Settings, pipeline: str, add: tuple[str, ...], remove: tuple[s
     added, removed = split_tags(add), split_tags(remove)
     if not added and not removed:
         raise OsirisError("nothing to change", "Give --add TAG or --remove TAG.", code="cli.usage")
-    tags = tag_pipeline(settings.open_project().ledger, pipeline, add=added, remove=removed)
+    project = settings.open_project()
+    refuse_standing_secrets({"--add": added}, project.root, os.environ)
+    tags = tag_pipeline(project.ledger, pipeline, add=added, remove=removed)
     document = TagsDocument(pipeline_slug=pipeline, tags=tags)
     Output(settings).emit(document, [f"{pipeline}: {', '.join(tags) or 'no tags'}"])
 

@@ -10,7 +10,7 @@ from osiris.compiler.manifest import Manifest
 from osiris.compiler.project_build import build_tokens
 from osiris.project import Project
 from osiris.runner.plan import plan_execution
-from osiris.runner.run import component
+from osiris.runner.step_configs import component
 
 
 class EdgeDocument(msgspec.Struct, frozen=True, kw_only=True):

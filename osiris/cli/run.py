@@ -18,6 +18,7 @@ from osiris.cli.output import Output
 from osiris.cli.plan import PlanDocument, plan_document, plan_lines
 from osiris.cli.progress import PlainProgress, TerminalProgress
 from osiris.cli.runs import run_lines
+from osiris.cli.streams import steps_print_to_stderr
 from osiris.cli.verb import Settings, Verb, shared_options
 from osiris.compiler.project_build import (
     CompileRequest,
@@ -29,6 +30,7 @@ from osiris.compiler.project_build import (
     open_last_build,
 )
 from osiris.compiler.render import MANIFEST_FILE
+from osiris.compiler.standing_secrets import refuse_standing_secrets
 from osiris.config import choose_run_id_tokens
 from osiris.errors import ExitCode, OsirisError
 from osiris.events.runs import RunError
@@ -123,6 +125,7 @@ def _run(settings: Settings, arguments: RunArguments, database: DatabaseOpening)
     profile = project.profile(arguments.profile)
     tokens = choose_run_id_tokens(project.config, arguments.run_id_format)
     tags = checked_tags(tag.strip() for tag in arguments.tags.split(",") if tag.strip())
+    refuse_standing_secrets({"--tags": tags}, project.root, os.environ)
     if arguments.dry_run:
         return _dry_run(project, arguments, profile, output)
     database.limit(runtime_limits(project.config.runtime))
@@ -132,8 +135,8 @@ def _run(settings: Settings, arguments: RunArguments, database: DatabaseOpening)
     if not settings.json:
         output.note(f"build {build.manifest.manifest_short} {'is up to date' if build.reused else 'compiled'}")
     cancel = Cancellation()
-    options = RunOptions(run_id_tokens=tokens, tags=tags)
-    with _stopping(cancel), _progress(settings, build, output) as progress:
+    options = RunOptions(run_id_tokens=tokens, tags=tags, environ=os.environ)
+    with _stopping(cancel), steps_print_to_stderr(), _progress(settings, build, output) as progress:
         done = run_pipeline(project, build, options, database=database, listener=progress, cancel=cancel)
     document = RunResultDocument(run=done.record, steps=done.steps, build_reused=build.reused)
     output.emit(document, run_lines(done.record, done.steps, output, project.root, with_error=False))

@@ -12,13 +12,12 @@ from osiris.ledger.ledger import Ledger
 from osiris.ledger.queries import RunFilter, each_run, run_name
 from osiris.project import Project
 from osiris.projections.runs import RunRecord
-from osiris.redaction import MASK, Redactor, is_secret_key
+from osiris.redaction import mask_by_key
 from osiris.runner.comparison import ManifestChanges, StepComparison, changed_values, compare_manifests, compare_steps
 from osiris.runner.run_files import read_configs, read_manifest
 from osiris.runner.summary import read_summary
 
 Pair = tuple[Any, Any]
-_scrub = Redactor().scrub
 _ALWAYS_DIFFERENT = frozenset({"run_id", "run_ts", "started_at", "finished_at", "seq", "pruned_at", "manifest_short"})
 _PATHS = frozenset({"run_logs_path", "aiop_path", "build_manifest_path"})
 _CONFIG = "config."
@@ -142,15 +141,5 @@ def _flat(
 
 
 def _masked_pair(key: str, before: Any, after: Any) -> Pair:
-    return _masked(key, before), _masked(key, after)
-
-
-def _masked(key: str, value: Any) -> Any:
-    """A value for showing: all that stands under a secret's name is masked, and the password in a DSN."""
-    if value is not None and is_secret_key(key):
-        return MASK
-    if isinstance(value, Mapping):
-        return {name: _masked(name, below) for name, below in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked(key, item) for item in value]
-    return _scrub(value) if isinstance(value, str) else value
+    sides = (mask_by_key({key: side})[key] for side in (before, after))
+    return next(sides), next(sides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from osiris.cli.report.writing import html_option, write_report
 from osiris.cli.run_diff import RunDiff, compare_recorded, run_before
 from osiris.cli.run_table import csv_lines, run_table, watch
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
+from osiris.compiler.standing_secrets import refuse_standing_secrets
 from osiris.errors import ExitCode, OsirisError
 from osiris.ledger.queries import RunFilter, get_run, list_runs, run_name
 from osiris.ledger.runs import tag_run
@@ -200,7 +202,9 @@ def tag_command(settings: Settings, run: str, add: tuple[str, ...], remove: tupl
     added, removed = split_tags(add), split_tags(remove)
     if not added and not removed:
         raise OsirisError("nothing to change", "Give --add TAG or --remove TAG.", code="cli.usage")
-    record = tag_run(settings.open_project().ledger, run, add=added, remove=removed)
+    project = settings.open_project()
+    refuse_standing_secrets({"--add": added}, project.root, os.environ)
+    record = tag_run(project.ledger, run, add=added, remove=removed)
     document = RunTagsDocument(pipeline_slug=record.pipeline_slug, run_id=record.run_id, tags=record.tags)
     Output(settings).emit(document, [f"{run_name(record)}: {', '.join(record.tags) or 'no tags'}"])
 

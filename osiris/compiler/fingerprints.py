@@ -24,6 +24,8 @@ def component_fingerprint(component: Component) -> str:
     """
     spec: dict[str, Any] = msgspec.to_builtins(component.spec)
     del spec["summary"]
+    if not component.spec.connection_family:
+        del spec["connection_family"]  # so that a component without connections kept its fingerprint when they came
     schema = msgspec.json.schema(component.config_type)
     return digest({"spec": spec, "config": _without_wording(schema)})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -71,12 +72,14 @@ class Bindings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``profile`` is the active profile, "" where profiles are off. ``params`` are the texts of ``--param``, ``environ``
     is the process environment. ``known_profiles`` are the project's profiles; () where profiles are off.
+    ``connections`` is the folder of ``osiris_connections.yaml``; None where references are not looked up.
     """
 
     profile: str = ""
     params: Mapping[str, str] = {}
     environ: Mapping[str, str] = {}
     known_profiles: tuple[str, ...] = ()
+    connections: Path | None = None
 
 
 class Registry(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from osiris.compiler.compile import Compiled, compile_pipeline
 from osiris.compiler.manifest import Manifest
 from osiris.compiler.oml import Bindings, Registry
 from osiris.compiler.render import MANIFEST_FILE, PLAN_FILE, SUMMARY_FILE
+from osiris.compiler.standing_secrets import refuse_secrets_in_build
 from osiris.components import component_names, find_component
 from osiris.config import ArtifactsConfig
 from osiris.documents import suggest
@@ -86,7 +87,30 @@ def _left_out(artifacts: ArtifactsConfig) -> list[str]:
 
 
 def compile_source(project: Project, source: Path, request: CompileRequest) -> Compiled:
-    """Compile without writing anything."""
+    """Compile without writing anything. Neither the build nor an error holds a secret of a connection that is set."""
+    try:
+        compiled = _compiled(project, source, request)
+    except OsirisError as error:
+        from osiris.connections.standing import scrubbed_error  # noqa: PLC0415 - only where something is wrong
+
+        raise scrubbed_error(project.root, request.environ, error) from None
+    steps = compiled.manifest.steps
+    secret_fields: dict[str, tuple[str, ...]] = {}
+    for step in steps:
+        if (component := REGISTRY.find(step.component)) and (family := component.spec.connection_family):
+            secret_fields[family] = (*secret_fields.get(family, ()), *component.spec.secret_fields)
+    refuse_secrets_in_build(
+        compiled.manifest,
+        {step.id: msgspec.json.decode(compiled.configs[step.config]) for step in steps},
+        project.root,
+        request.environ,
+        secret_fields,
+        project.relative(source),
+    )
+    return compiled
+
+
+def _compiled(project: Project, source: Path, request: CompileRequest) -> Compiled:
     profiles = project.config.filesystem.profiles
     return compile_pipeline(
         source,
@@ -97,6 +121,7 @@ def compile_source(project: Project, source: Path, request: CompileRequest) -> C
             params=request.params,
             environ=request.environ,
             known_profiles=profiles.values if profiles.enabled else (),
+            connections=project.root,
         ),
         registry=REGISTRY,
         hash_algo=project.config.ids.manifest_hash_algo,

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from osiris.compiler.connection_references import check_connections
 from osiris.compiler.interpolation import Interpolation, interpolate_pipeline
 from osiris.compiler.manifest import RetryPolicy
 from osiris.compiler.notations import is_package_name, is_version_specifier
@@ -105,6 +106,7 @@ def validate_pipeline(root: Node, path: str, bindings: Bindings, registry: Regis
     _check_version(root, report)
     _check_requires(root, head.get("requires", {}), report)
     drafts = read_steps(root, registry, unresolved, report)
+    check_connections(drafts, bindings, report, warnings)
     wires = wire_steps(drafts, report, warnings)
     errors = tuple(sorted(report.findings, key=_place))
     pipeline = None if errors else _pipeline(head, values, drafts, wires)

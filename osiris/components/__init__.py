@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from osiris.components.base import Component, ComponentSpec
+from osiris.components.base import CONNECTION_KEY, Component, ComponentSpec
 from osiris.errors import OsirisError
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def _what_is_wrong(name: str, spec: object, config_type: object, run: object) ->
         return f"SPEC calls it {spec.name!r}"
     if not (isinstance(config_type, type) and issubclass(config_type, msgspec.Struct)):
         return "Config is not a msgspec Struct"
+    if spec.connection_family and CONNECTION_KEY not in config_type.__struct_fields__:
+        return f"SPEC names a family of connections, but Config has no field {CONNECTION_KEY}"
     return "" if callable(run) else "run cannot be called"
 
 

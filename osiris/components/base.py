@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 Mode = Literal["read", "transform", "write"]
 
+CONNECTION_KEY = "connection"
+"""The field of a ``Config`` that names a connection: ``connection: str = ""``."""
+
 
 class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The face of a component: what the validator, the manifest and ``components show`` know of it.
 
     ``version`` is part of every manifest hash: raise it when the same config gives other rows or bytes.
     ``rows`` says how a producer hands its rows on: a lazy DuckDB relation, or an Arrow stream that is read once.
+    A component that uses connections of a family (``postgres``) names it in ``connection_family``, and its ``Config``
+    has a field ``connection: str = ""``; ``secret_fields`` are then fields of its connection as well.
     """
 
     name: str
@@ -33,6 +38,7 @@ class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
     secret_fields: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     rows: Literal["relation", "stream", "none"] = "relation"
+    connection_family: str = ""
 
 
 class Produced(msgspec.Struct, frozen=True, kw_only=True):

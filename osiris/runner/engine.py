@@ -25,6 +25,7 @@ from osiris.runner.plan import Stage, plan_execution, refuse_shared_targets
 from osiris.runner.results import ExecutionOutcome, Listener, StepError, StepResult
 from osiris.runner.setting import Setting
 from osiris.runner.stage import StageOutcome, StageRun
+from osiris.runner.step_logging import STEPS_LOGGER
 
 _STAGES_AT_ONCE = 4
 _TICK_S = 0.1
@@ -63,7 +64,7 @@ def execute(
         artifacts_dir=artifacts_dir,
         run_id=run_id,
         listener=listener,
-        log=logging.getLogger("osiris.steps"),
+        log=logging.getLogger(STEPS_LOGGER),
         clock=clock or SystemClock(),
     )
     with _emptied(work_dir), database.spilling_into(work_dir / "spill") as opened:
@@ -148,7 +149,7 @@ class _Schedule:
             outcome = future.result()
         else:
             step = self._setting.steps[run.control.current_step or run.stage.sink]
-            self._setting.log.error("the step %s failed by a defect", step.id, exc_info=defect)
+            self._setting.log.getChild(step.id).error("the step %s failed by a defect", step.id, exc_info=defect)
             error = describe_defect(step, defect)
             outcome = StageOutcome(results=run.failures(error), error=error)
         for result in outcome.results:

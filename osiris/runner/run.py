@@ -14,9 +14,7 @@ import msgspec
 
 from osiris import durable
 from osiris.clock import rfc3339
-from osiris.compiler.build import load_step_config
-from osiris.compiler.project_build import REGISTRY, PipelineBuild
-from osiris.components.base import Component
+from osiris.compiler.project_build import PipelineBuild
 from osiris.config import RuntimeConfig
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.runs import RunError, RunFinished, RunStarted
@@ -32,7 +30,11 @@ from osiris.runner.environment import RunEnvironment, observe
 from osiris.runner.log_listener import Listeners, LogListener
 from osiris.runner.pack import RunFacts, write_pack
 from osiris.runner.results import ExecutionOutcome, Listener, RuntimeLimits, StepError, StepResult
+from osiris.runner.run_connections import RunConnections, resolve_connections
 from osiris.runner.run_log import RunLog, logged, storable
+from osiris.runner.scrubbing import ScrubbedListener, scrubbed_environment, scrubbed_outcome
+from osiris.runner.step_configs import load_configs
+from osiris.runner.step_logging import logged_to
 from osiris.runner.summary import Artifact, StepSummary
 from osiris.runner.work_folders import WorkFolders
 
@@ -41,10 +43,11 @@ _log = logging.getLogger("osiris.runner")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the caller chose for this run; the tokens are checked."""
+    """What the caller chose for this run; the tokens are checked. Variables of connections come from ``environ``."""
 
     run_id_tokens: tuple[str, ...]
     tags: tuple[str, ...] = ()
+    environ: Mapping[str, str] = {}
 
 
 class CompletedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +74,7 @@ class Execution(NamedTuple):
     started: RunStarted
     configs: Mapping[str, msgspec.Struct]
     database: DatabaseOpening
+    connections: RunConnections
 
 
 def run_pipeline(
@@ -84,16 +88,17 @@ def run_pipeline(
 ) -> CompletedRun:
     """Run a build. Whatever happens to it after it got its number, its end is recorded, with the reason.
 
-    Raises where the run could not be started, and, after recording it as failed, where its own files cannot be written
-    (exit 7) or Osiris has a bug.
+    Raises where the run could not be started (a connection that is not there), and, after recording it as failed, where
+    its own files cannot be written (exit 7) or Osiris has a bug.
     """
     configs = load_configs(build, project.path(build.manifest_path).parent)
-    environment = observe(project.root)
+    connections = resolve_connections(project.root, build.manifest, configs, options.environ)
+    environment = scrubbed_environment(observe(project.root), connections.redactor)
     run = start_run(project.ledger, _request(project, build, options, environment), project.contract)
     started_ns = time.monotonic_ns()
     outcome = _failed("runtime.not_started", "the run ended before its first step")
     try:
-        outcome = _execute(project, Execution(build, run.started, configs, database), listener, cancel)
+        outcome = _execute(project, Execution(build, run.started, configs, database, connections), listener, cancel)
     except OsirisError as error:
         outcome = _failed(error.code, error.problem, error.hint)
         if error.exit_code != ExitCode.PIPELINE_FAILED:
@@ -102,6 +107,7 @@ def run_pipeline(
         outcome = _failed("runtime.bug", f"{type(bug).__name__}: {bug}")
         raise
     finally:
+        outcome = scrubbed_outcome(outcome, connections.redactor)
         done = _finish(project, build, run, outcome, (time.monotonic_ns() - started_ns) // 1_000_000)
     return done
 
@@ -109,24 +115,6 @@ def run_pipeline(
 def runtime_limits(config: RuntimeConfig) -> RuntimeLimits:
     """The engine's limits as the project's configuration has them."""
     return RuntimeLimits(memory_limit=config.memory_limit or None, threads=config.threads or None)
-
-
-def load_configs(build: PipelineBuild, build_dir: Path) -> Mapping[str, msgspec.Struct]:
-    """The resolved config of every step, typed by its component."""
-    return {
-        step.id: load_step_config(build_dir, step, component(step.component).config_type)
-        for step in build.manifest.steps
-    }
-
-
-def component(name: str) -> Component:
-    """A component that a manifest names; an error where it is not installed here."""
-    found = REGISTRY.find(name)
-    if found is None:
-        raise OsirisError(
-            f"the component {name!r} is not installed here", "Install its package.", code="component.unknown"
-        )
-    return found
 
 
 def _request(project: Project, build: PipelineBuild, options: RunOptions, environment: RunEnvironment) -> RunRequest:
@@ -148,21 +136,25 @@ def _execute(project: Project, execution: Execution, listener: Listener, cancel:
     """The run folder with its log, and all steps in it."""
     started = execution.started
     folder = project.path(started.run_logs_path)
-    log = _open_folder(project, execution.build, folder)
+    redactor = execution.connections.redactor
+    log = _open_folder(project, execution.build, folder, redactor)
     work = WorkFolders(project.path(project.config.filesystem.cache_dir) / "runs", project.ledger.sessions)
     try:
         log.event(logged("run.started", message=f"{started.run_id} of {started.pipeline_slug}"))
-        outcome = execute(
-            execution.build.manifest,
-            configs=execution.configs,
-            project_root=project.root,
-            work_dir=work.open(started.session),
-            artifacts_dir=folder / "artifacts",
-            run_id=started.run_id,
-            listener=Listeners(LogListener(log), listener),
-            cancel=cancel,
-            database=execution.database,
-        )
+        with logged_to(log):
+            outcome = execute(
+                execution.build.manifest,
+                configs=execution.configs,
+                project_root=project.root,
+                work_dir=work.open(started.session),
+                artifacts_dir=folder / "artifacts",
+                run_id=started.run_id,
+                listener=ScrubbedListener(Listeners(LogListener(log), listener), redactor),
+                cancel=cancel,
+                database=execution.database,
+                connections=execution.connections.by_step,
+            )
+        outcome = scrubbed_outcome(outcome, redactor)
         code, message = (outcome.error.code, outcome.error.message) if outcome.error else ("", "")
         log.event(logged("run.finished", status=outcome.status, code=code, message=message))
     except BaseException as bug:
@@ -176,7 +168,7 @@ def _execute(project: Project, execution: Execution, listener: Listener, cancel:
         log.close()
 
 
-def _open_folder(project: Project, build: PipelineBuild, folder: Path) -> RunLog:
+def _open_folder(project: Project, build: PipelineBuild, folder: Path, redactor: Redactor) -> RunLog:
     """The run folder, which nobody has had before, with the manifest in it."""
     try:
         durable.make_directory(folder.parent)
@@ -184,7 +176,7 @@ def _open_folder(project: Project, build: PipelineBuild, folder: Path) -> RunLog
         (folder / "artifacts").mkdir()
         manifest = project.path(build.manifest_path).read_bytes()
         durable.write_file(folder / "manifest.yaml", manifest, sync=False)
-        return RunLog(folder, project.clock, Redactor())
+        return RunLog(folder, project.clock, redactor)
     except OSError as cause:
         raise disk_error("make the run folder", folder, cause) from cause
 

@@ -67,16 +67,29 @@ class RunLog:
         """Record what happened; its ``seq`` and ``at`` are given here."""
         with self._lock:
             self._seq += 1
-            message = storable(self._redactor.scrub(event.message))
+            message = self._scrubbed(event.message)
             event = msgspec.structs.replace(event, seq=self._seq, at=rfc3339(self._clock.now()), message=message)
             _write(self._events, _encode(event))
             _write(self._text, _readable(event).encode())
 
+    def note(self, level: str, step: str, message: str, details: str = "") -> None:
+        """What a component logged, for people: a line of ``osiris.log``, its details (a traceback) indented below."""
+        with self._lock:
+            line = "  ".join(
+                [rfc3339(self._clock.now()), f"log.{level}", step, " ".join(self._scrubbed(message).split())]
+            )
+            below = "".join(f"\n    {detail}" for detail in self._scrubbed(details).splitlines())
+            _write(self._text, (line + below).encode())
+
     def metric(self, step: str, name: str, value: float, unit: str) -> None:
         """Record one measurement of a step."""
         with self._lock:
+            name, unit = self._scrubbed(name), self._scrubbed(unit)
             metric = LoggedMetric(at=rfc3339(self._clock.now()), step=step, metric=name, value=value, unit=unit)
             _write(self._metrics, _encode(metric))
+
+    def _scrubbed(self, text: str) -> str:
+        return storable(self._redactor.scrub(text))
 
     def close(self) -> None:
         """No more is written."""

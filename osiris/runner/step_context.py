@@ -30,7 +30,7 @@ class RunnerStepContext:
         self.project_root: Path = setting.project_root
         self.con: duckdb.DuckDBPyConnection = con
         self.connection: Mapping[str, Any] | None = setting.connections.get(step.id)
-        self.log: logging.Logger = setting.log
+        self.log: logging.Logger = setting.log.getChild(step.id)
         self.cancel: CancelToken = cancel
         self._listener = setting.listener
         self._output_dir = setting.artifacts_dir / step.id
