@@ -46,6 +46,7 @@ COMMANDS: dict[str, _Row] = {
     "runs": _Row("Look", "osiris.cli.runs", "list, show, diff, tag: what ran, and how it ended"),
     "logs": _Row("Look", "osiris.cli.logs", "list, show: the files that a run wrote of itself"),
     "pipelines": _Row("Look", "osiris.cli.pipelines", "list, show, tag: what is known of each pipeline"),
+    "aiop": _Row("Look", "osiris.cli.aiop", "list, show, export: the pack of each run"),
     "oml": _Row("Look", "osiris.cli.oml", "validate: check pipeline files"),
     "components": _Row("Look", "osiris.cli.components", "list, show: what a step can do"),
     "config": _Row("Look", "osiris.cli.config", "show: every value, and where it came from"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import msgspec
     from click.shell_completion import CompletionItem
 
+    from osiris.events.runs import RunStarted
     from osiris.project import Project
 
 
@@ -45,6 +47,7 @@ class Settings:
         project = open_project(self.project, os.environ)
         for warning in project.warnings:
             output.warn(warning)
+        project.ledger.before_interruption = partial(_pack_interrupted, project)
         self._opened = project
         return project
 
@@ -52,6 +55,13 @@ class Settings:
         """Let go of what the command opened."""
         if self._opened is not None:
             self._opened.ledger.close()
+
+
+def _pack_interrupted(project: Project, started: RunStarted, noticed_at: str) -> str:
+    """Only where a run was killed is there a need for all that makes a pack."""
+    from osiris.runner.interrupted import pack_interrupted  # noqa: PLC0415 - see above
+
+    return pack_interrupted(project, started, noticed_at)
 
 
 class Verb(click.Command):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from osiris.ledger.names import refuse_unsafe_names
 from osiris.ledger.sessions import Sessions
 from osiris.projections.counters import COUNTERS, CountersState
 from osiris.projections.pipelines import PIPELINES, PipelinesState, PipelineSummary
-from osiris.projections.runs import RUNS, RunsState
+from osiris.projections.runs import RUNS, RunsState, run_key
 
 _log = logging.getLogger("osiris.ledger")
 
@@ -70,14 +70,25 @@ class Recorded(NamedTuple):
     repeated: bool
 
 
+def _nothing_to_prepare(started: RunStarted, noticed_at: str) -> str:  # noqa: ARG001 - the hook's signature
+    return noticed_at
+
+
 class Ledger:
-    """The ledger of one project."""
+    """The ledger of one project.
+
+    ``before_interruption`` is called with each run that was found dead and the time, before its end is recorded and
+    without the journal's lock; it returns the time to record. It is for what must stand by then, and raises nothing.
+    """
+
+    before_interruption: Callable[[RunStarted, str], str]
 
     def __init__(self, *, journal: Journal, index: LiveIndex, sessions: Sessions, clock: Clock) -> None:
         self.journal = journal
         self.index = index
         self.sessions = sessions
         self.clock = clock
+        self.before_interruption = _nothing_to_prepare
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -86,14 +97,14 @@ class Ledger:
         Runs whose process has died are recorded as interrupted along with it. Raises exit 8 where a newer Osiris wrote,
         5 on corruption, 6 past the lock's deadline, 7 where the disk fails; then none of the events was recorded.
         """
-        self.index.catch_up(self.journal)  # what is pending is folded before the lock is taken, not under it
+        noticed = self._prepare_interruptions()  # which also folds what is pending before the lock is taken
         with self.journal.lock():
             fold, tail = self.index.catch_up(self.journal, locked=True)
             fold.refuse_newer()
             transaction = Transaction(fold, self.clock.now(), tail.position)
-            dead = self._dead(transaction)
+            dead = [started for key, started in transaction.open_runs().items() if key in noticed]
             yield transaction
-            interrupted = [_interrupted(started, transaction.moment) for started in dead]
+            interrupted = [_interrupted(started, noticed[_key(started)]) for started in dead]
             events: Sequence[Event] = [*interrupted, *transaction.events]
             if events:
                 transaction.entries = self.journal.append_locked(events, tail)[len(interrupted) :]
@@ -156,8 +167,23 @@ class Ledger:
         except OsirisError as error:
             _log.warning("%s; it is harmless, and goes with the next run", error)
 
-    def _dead(self, transaction: Transaction) -> list[RunStarted]:
-        return [run for run in transaction.open_runs().values() if not self.sessions.is_alive(run.session)]
+    def _prepare_interruptions(self) -> dict[str, str]:
+        """The runs that were found dead, by key, with the time at which each counts as noticed."""
+        fold = self.index.catch_up(self.journal).fold
+        dead = {run.session for run in fold.state(RUNS, RunsState).open.values() if self._is_dead(run)}
+        if not dead or fold.unknown:  # what a newer Osiris wrote is refused under the lock
+            return {}
+        # A run lets its lock go only after its end is in the journal, so what is open now was killed.
+        still_open = list(self.index.catch_up(self.journal).fold.state(RUNS, RunsState).open.values())
+        noticed_at = rfc3339(self.clock.now())
+        return {_key(run): self.before_interruption(run, noticed_at) for run in still_open if run.session in dead}
+
+    def _is_dead(self, run: RunStarted) -> bool:
+        return not self.sessions.is_alive(run.session)
+
+
+def _key(started: RunStarted) -> str:
+    return run_key(started.pipeline_slug, started.run_id)
 
 
 def interruption(started: RunStarted) -> RunError:
@@ -169,11 +195,11 @@ def interruption(started: RunStarted) -> RunError:
     )
 
 
-def _interrupted(started: RunStarted, moment: datetime) -> RunInterrupted:
+def _interrupted(started: RunStarted, noticed_at: str) -> RunInterrupted:
     return RunInterrupted(
         run_id=started.run_id,
         pipeline_slug=started.pipeline_slug,
-        noticed_at=rfc3339(moment),
+        noticed_at=noticed_at,
         error=interruption(started),
     )
 

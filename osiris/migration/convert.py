@@ -24,8 +24,8 @@ from osiris.migration.old_log import (
     time_of,
 )
 from osiris.redaction import Redactor
-from osiris.runner.run import STATUS_NAME, RunStatusFile
 from osiris.runner.run_log import EVENTS_NAME, METRICS_NAME, LoggedEvent, RunLog, storable
+from osiris.runner.status_file import STATUS_NAME, RunStatusFile
 
 ARTIFACTS_NAME = "artifacts"
 _TOLD = frozenset({"ts", "timestamp", "event", "session", "session_id", "step_id", "step", "duration_ms"})

@@ -1,132 +1,209 @@
-"""``run-card.md``: what a person or a language model should read first about a run."""
+"""``run-card.md``: what a person or a language model should read first about a run.
+
+Each number is followed by the id of its evidence in ``summary.json``. Every part has a bound of its own, and says where
+the rest is; together they stay under the card's limit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from osiris.compiler.manifest import Manifest
-from osiris.events.runs import RunError, RunStarted
-from osiris.runner.summary import Delta, RunSummary, StepSummary
+from osiris.compiler.manifest import Manifest, ManifestStep
+from osiris.events.runs import RunStarted
+from osiris.redaction import MASK, is_secret_key
+from osiris.runner.annex import ANNEX_NAME, Annex
+from osiris.runner.card_changes import what_changed
+from osiris.runner.card_text import Citations, bounded, code, listed, plain, quoted
+from osiris.runner.causes import likely_causes
+from osiris.runner.summary import RunSummary, StepSummary
 
 CARD_LIMIT_BYTES = 300 * 1024
-_LONGEST_TEXT = 2_000
-_CONTROLS = {ord(text): " " for text in (*map(chr, range(0x20)), "\x7f", "\x85", "\u2028", "\u2029") if text != "\n"}
+_PARAMS_BYTES = 20 * 1024
+_STEPS_BYTES = 100 * 1024
+_OUTPUTS_BYTES = 40 * 1024
+_CHANGES_BYTES = 60 * 1024
+_CAUSES_BYTES = 20 * 1024
+_REASONS = {"failed": "Why it failed", "cancelled": "Why it was stopped", "interrupted": "Why it has no end"}
+_MANY_STEPS = 200
+_REST = "- (and more, all of them in `summary.json`)"
 
 
-def render_card(summary: RunSummary, manifest: Manifest, started: RunStarted) -> str:
-    """The card, at most 300 KB; a step table that would be longer is cut, and says so."""
-    lines = [*_head(summary, manifest), *_what_ran(summary.steps, len(manifest.steps)), *_outputs(summary)]
-    lines += [*_changes(summary.delta), *_failure(summary.error), *_look_further(summary, started)]
-    card = "\n".join(lines) + "\n"
-    if len(card.encode()) <= CARD_LIMIT_BYTES:
-        return card
-    cut = card.encode()[: CARD_LIMIT_BYTES - 200].decode(errors="ignore").rsplit("\n", 1)[0]
-    return f"{cut}\n\n(cut at {CARD_LIMIT_BYTES // 1024} KB; `summary.json` beside this card is whole)\n"
+def render_card(summary: RunSummary, annex: Annex, manifest: Manifest | None, started: RunStarted) -> str:
+    """The card, at most ``CARD_LIMIT_BYTES``; ``manifest`` is None where it is gone."""
+    cite = Citations(summary.evidence)
+    steps = {step.id: step for step in manifest.steps} if manifest else {}
+    parts: list[Iterator[str]] = [
+        _head(summary, manifest, cite),
+        bounded(_what_ran(summary, steps, cite), _STEPS_BYTES, _REST),
+        bounded(_outputs(summary, steps, cite), _OUTPUTS_BYTES, _REST),
+        bounded(what_changed(summary, cite), _CHANGES_BYTES, _REST),
+        _failure(summary, manifest, cite),
+        _warnings(annex, cite),
+        _look_further(summary, started, annex, cite),
+    ]
+    sections = ["\n".join(lines) for part in parts if (lines := list(part))]
+    return "\n\n".join(sections) + "\n"
 
 
-def _head(summary: RunSummary, manifest: Manifest) -> Iterator[str]:
-    yield f"# {_text(manifest.pipeline.name)}: {summary.status}"
+def _head(summary: RunSummary, manifest: Manifest | None, cite: Citations) -> Iterator[str]:
+    yield f"# {plain(manifest.pipeline.name if manifest else summary.pipeline_slug)}: {summary.status}"
     yield ""
-    intent = manifest.pipeline.intent or manifest.pipeline.description
+    intent = manifest.pipeline.intent or manifest.pipeline.description if manifest else ""
     if intent:
-        yield f"**Intent:** {_text(intent)}"
+        yield f"**Intent:** {plain(intent)}"
         yield ""
-    profile = f" in profile `{summary.profile}`" if summary.profile else ""
-    yield f"Run `{summary.run_id}` of pipeline `{summary.pipeline_slug}`{profile}, manifest `{summary.manifest_short}`."
+    profile = f", profile {code(summary.profile)}" if summary.profile else ""
     yield (
-        f"Started {summary.started_at}, took {summary.duration_ms:,} ms, read {_count(summary.rows_in)} rows, "
-        f"wrote {_count(summary.rows_out)}."
+        f"Run {code(summary.run_id)} of pipeline {code(summary.pipeline_slug)}{profile}, "
+        f"build {code(summary.manifest_short)}."
     )
-    if manifest.params:
-        yield (
-            "Parameters: "
-            + ", ".join(f"`{name}` = `{_text(str(value))}`" for name, value in manifest.params.items())
-            + "."
+    yield _course(summary, cite)
+    if manifest is None:
+        yield "Its manifest is gone, so that its intent and the steps that it never came to are not known."
+    elif manifest.params:
+        shown = ((name, MASK if is_secret_key(name) else value) for name, value in manifest.params.items())
+        yield ""
+        yield "Parameters:"
+        yield ""
+        yield from bounded(
+            (f"- {code(name)}: {code(value)}" for name, value in shown), _PARAMS_BYTES, "- (and more, in the manifest)"
         )
     if summary.tags:
-        yield "Tags: " + ", ".join(f"`{tag}`" for tag in summary.tags) + "."
+        yield ""
+        yield f"Tags: {listed([code(tag) for tag in summary.tags], most=50)}."
 
 
-def _what_ran(steps: tuple[StepSummary, ...], planned: int) -> Iterator[str]:
-    yield ""
+def _course(summary: RunSummary, cite: Citations) -> str:
+    """When, how long, how many rows."""
+    began = f"Started {summary.started_at} [run.started_at]"
+    if summary.status == "interrupted":
+        sign = cite.number("run.last_event_ms", "ms")
+        last = f", gave its last sign of life after {sign}" if sign else ", left no log"
+        return f"{began}{last}, and was found dead {summary.completed_at} [run.completed_at]."
+    read = cite.number("run.rows_in", "rows") or "an uncounted number of rows"
+    wrote = cite.number("run.rows_out", "rows") or "an uncounted number"
+    return f"{began}, took {cite.number('run.duration_ms', 'ms')}, read {read}, wrote {wrote}."
+
+
+def _what_ran(summary: RunSummary, manifest: dict[str, ManifestStep], cite: Citations) -> Iterator[str]:
     yield "## What ran"
     yield ""
-    if not steps:
-        yield f"None of its {planned} steps began."
+    ran = [step for step in summary.steps if step.status != "skipped"]
+    if not ran:
+        yield f"None of its {cite.number('run.steps', 'steps')} began."
         return
-    yield "| step | component | status | rows in | rows out | ms |"
-    yield "|---|---|---|---:|---:|---:|"
-    for step in steps:
-        yield (
-            f"| {step.id} | {step.component} | {step.status} | {_cited(step, 'rows_in', step.rows_in)} "
-            f"| {_cited(step, 'rows_out', step.rows_out)} | {step.duration_ms:,} |"
-        )
-    yield ""
-    yield "A `-` was not counted: the engine fused that step into the next. Ids in brackets are keys of `evidence`."
-
-
-def _outputs(summary: RunSummary) -> Iterator[str]:
-    if summary.artifacts:
+    if len(ran) > 1 and summary.status == "success":
+        yield f"All of its {cite.number('run.steps', 'steps')}, in this order:"
         yield ""
+    if len(ran) > _MANY_STEPS:
+        ran.sort(key=lambda step: step.status == "success")  # what a reader looks for must not be beyond the bound
+    for step in ran:
+        yield _step_line(step, manifest.get(step.id), cite)
+    if len(ran) < len(summary.steps):
+        yield ""
+        yield f"The others of its {cite.number('run.steps', 'steps')} did not begin."
+
+
+def _step_line(step: StepSummary, planned: ManifestStep | None, cite: Citations) -> str:
+    taken, given, took = (
+        cite.number(f"step.{step.id}.{key}", unit)
+        for key, unit in (("rows_in", "rows"), ("rows_out", "rows"), ("duration_ms", "ms"))
+    )
+    mode = planned.mode if planned else "transform"
+    if mode == "read":
+        rows = f"read {given}" if given else ""
+    elif mode == "write":
+        rows = f"wrote {given}" if given else ""
+    else:
+        rows = ", ".join(part for part in (f"took {taken}" if taken else "", f"gave {given}" if given else "") if part)
+    if not rows and step.status == "success":
+        rows = "rows not counted"
+    retries = cite.number(f"step.{step.id}.retries", "retries")
+    facts = [step.status, rows, f"after {retries}" if retries else "", took]
+    what = f" ({step.component})" if step.component else ""
+    return f"- {code(step.id)}{what}: {', '.join(fact for fact in facts if fact)}"
+
+
+def _outputs(summary: RunSummary, manifest: dict[str, ManifestStep], cite: Citations) -> Iterator[str]:
+    wrote = [
+        step.id
+        for step in summary.steps
+        if step.status == "success" and step.id in manifest and manifest[step.id].mode == "write"
+    ]
+    if summary.artifacts:
         yield "## What it wrote"
         yield ""
-        for artifact in summary.artifacts:
-            digest = f"SHA-256 `{artifact.sha256[:16]}…`"
-            yield f"- `{artifact.path}`: {artifact.bytes:,} bytes, {digest}, by step {artifact.step}"
-
-
-def _changes(delta: Delta | None) -> Iterator[str]:
-    yield ""
-    yield "## What changed since the last successful run"
-    yield ""
-    if delta is None:
-        yield "There is none to compare with."
-        return
-    build = "another build" if delta.manifest_changed else "the same build"
-    yield f"Against `{delta.previous_run_id}`: {build}."
-    for name, value in (
-        ("rows read", delta.rows_in),
-        ("rows written", delta.rows_out),
-        ("milliseconds", delta.duration_ms),
-    ):
-        yield f"- {name}: {'not comparable' if value is None else f'{value:+,}'}"
-
-
-def _failure(error: RunError | None) -> Iterator[str]:
-    if error:
+        for number, artifact in enumerate(summary.artifacts, start=1):
+            size = cite.number(f"artifact.{number}.bytes", "bytes")
+            yield f"- {code(artifact.path)}: {size}, SHA-256 `{artifact.sha256}`, by step {code(artifact.step)}"
+    elif summary.status != "success" and wrote:
+        yield "## What it wrote"
         yield ""
-        yield "## Why it did not succeed"
-        yield ""
-        where = f" in step `{error.step}`" if error.step else ""
-        line = f", line {error.line} of its query" if error.line else ""
-        yield f"`{error.code}`{where}{line} [run.error]:"
-        yield ""
-        yield from (f"> {line}" for line in _text(error.message, keep_lines=True).splitlines())
-        if error.hint:
+        yield f"The output of {listed([code(step) for step in wrote])} was put in place before the run ended."
+    elif summary.status in ("failed", "cancelled"):
+        yield "No step came to the end of writing an output."
+
+
+def _failure(summary: RunSummary, manifest: Manifest | None, cite: Citations) -> Iterator[str]:
+    error = summary.error
+    if error is None:
+        if summary.status == "cancelled":
+            yield f"## {_REASONS['cancelled']}"
             yield ""
-            yield f"Likely remedy: {_text(error.hint)}"
-
-
-def _look_further(summary: RunSummary, started: RunStarted) -> Iterator[str]:
+            yield "It was stopped from outside, as by Ctrl-C or SIGTERM. Nothing says that it would have failed."
+        return
+    yield f"## {_REASONS.get(summary.status, 'What went wrong')}"
     yield ""
+    where = f" in step {code(error.step)}" if error.step else ""
+    line = f", line {cite.number('run.error_line')} of its query" if error.line else ""
+    yield f"{code(error.code)} [run.error]{where}{line}:"
+    yield ""
+    yield from quoted(error.message)
+    if summary.status == "interrupted":
+        running = [step.id for step in summary.steps if step.status == "interrupted"]
+        if running:
+            yield ""
+            yield f"Running when it ended: {listed([code(step) for step in running])}."
+    causes = list(bounded((f"- {cause}" for cause in likely_causes(summary, manifest, cite)), _CAUSES_BYTES, _REST))
+    if causes:
+        yield ""
+        yield "Likely cause, judging by what changed:"
+        yield ""
+        yield from causes
+    if error.hint:
+        yield ""
+        yield f"What to do: {plain(error.hint)}"
+
+
+def _warnings(annex: Annex, cite: Citations) -> Iterator[str]:
+    if annex.warnings:
+        yield "## Warnings"
+        yield ""
+        yield f"{cite.number('run.warnings', 'warnings')}:"
+        yield ""
+        yield from (f"- {code(step)}: {plain(message)}" for step, message in annex.first_warnings)
+        if annex.warnings > len(annex.first_warnings):
+            yield "- (and more, in `annex/errors.ndjson`)"
+
+
+def _look_further(summary: RunSummary, started: RunStarted, annex: Annex, cite: Citations) -> Iterator[str]:
+    name = f"{summary.pipeline_slug}/{summary.run_id}"
     yield "## Look further"
     yield ""
-    yield f"- `osiris runs show {summary.run_id}`"
-    yield f"- `osiris events --run {summary.run_id}`"
-    yield f"- log: `{started.run_logs_path}/osiris.log`; build: `{started.manifest_path}`"
-
-
-def _cited(step: StepSummary, name: str, value: int | None) -> str:
-    return "-" if value is None else f"{value:,} [step.{step.id}.{name}]"
-
-
-def _count(value: int | None) -> str:
-    return "an uncounted number of" if value is None else f"{value:,}"
-
-
-def _text(text: str, *, keep_lines: bool = False) -> str:
-    """A text that came from outside: bounded, without control characters, and unable to break out of its place."""
-    lines = text.translate(_CONTROLS).split("\n") if keep_lines else [text.translate(_CONTROLS)]
-    cleaned = "\n".join(" ".join(line.split()) for line in lines)
-    cleaned = cleaned.replace("`", "'").replace("|", "\\|").replace("<", "&lt;")
-    return cleaned if len(cleaned) <= _LONGEST_TEXT else cleaned[: _LONGEST_TEXT - 1] + "…"
+    yield f"- `osiris runs show {name}`: the run as the ledger has it"
+    yield f"- `osiris aiop show {name} --json`: `summary.json`, with all evidence"
+    if summary.delta and summary.delta.previous_run_id:
+        before = f"{summary.pipeline_slug}/{summary.delta.previous_run_id}"
+        yield f"- `osiris runs diff {before} {name}`: the last successful run and this one, side by side"
+    yield f"- `osiris logs show {name}`: its log"
+    yield f"- `osiris events --run {name}`: its entries in the journal"
+    if summary.status != "success":
+        yield f"- `osiris run {started.manifest_path}`: the same build once more"
+    yield f"- `{started.run_logs_path}`: its own files"
+    yield f"- `{started.manifest_path}`: its manifest"
+    for file in annex.files:
+        stem = file.name.partition(".")[0]
+        lines = cite.number(f"annex.{stem}.lines", "lines")
+        cut = f"; {cite.number(f'annex.{stem}.cut', 'lines')} from the middle of the log left out" if file.cut else ""
+        if file.lines:
+            yield f"- {code(f'{ANNEX_NAME}/{file.name}')}: {lines}{cut}"

@@ -1,88 +1,104 @@
-"""The pack of a run: ``summary.json`` for programs, ``run-card.md`` for whoever reads first, person or model.
+"""The pack of a run: ``summary.json`` for programs, ``run-card.md`` for whoever reads first, ``annex/`` for detail.
 
-Both are pure functions of the run's event, its end, its steps, its manifest and the record of the run before.
+Summary and card are pure functions of the run's first and last event, its steps, its log, its manifest and what is
+known of the runs before. ``docs/pack.md`` says what each field means.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from osiris import durable
 from osiris.compiler.manifest import Manifest
-from osiris.events.runs import RunError, RunFinished, RunStarted
-from osiris.projections.runs import RunRecord
+from osiris.events.runs import RunError, RunFinished, RunInterrupted, RunStarted
+from osiris.runner.annex import Annex, read_log, write_annex
 from osiris.runner.card import render_card
-from osiris.runner.summary import SUMMARY_NAME, Artifact, RunSummary, StepSummary, delta_to
-
-CARD_NAME = "run-card.md"
+from osiris.runner.earlier import EarlierRuns, delta_to
+from osiris.runner.evidence import collect_evidence
+from osiris.runner.summary import CARD_NAME, SUMMARY_NAME, Artifact, RunSummary, StepSummary
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a pack is made from. ``previous`` is the last successful run of the pipeline and profile."""
+    """Everything that a pack is made from, but the run's own log. ``manifest`` is None where it is gone."""
 
     started: RunStarted
-    finished: RunFinished
+    finished: RunFinished | RunInterrupted
     steps: tuple[StepSummary, ...]
     artifacts: tuple[Artifact, ...]
-    manifest: Manifest
-    previous: RunRecord | None
+    manifest: Manifest | None
+    earlier: EarlierRuns
 
 
-def summarise(facts: RunFacts) -> RunSummary:
+class _End(NamedTuple):
+    """The run's last event, whichever it is; ``rows`` are in and out."""
+
+    status: Literal["success", "failed", "cancelled", "interrupted"]
+    at: str
+    error: RunError | None
+    duration_ms: int | None = None
+    rows: tuple[int | None, int | None] = (None, None)
+
+
+def _end(last: RunFinished | RunInterrupted) -> _End:
+    if isinstance(last, RunInterrupted):
+        return _End("interrupted", last.noticed_at, last.error)
+    return _End(last.status, last.finished_at, last.error, last.duration_ms, (last.rows_in, last.rows_out))
+
+
+def summarise(facts: RunFacts, annex: Annex) -> RunSummary:
     """The content of ``summary.json``."""
-    started, finished = facts.started, facts.finished
-    return RunSummary(
+    started, end = facts.started, _end(facts.finished)
+    summary = RunSummary(
         run_id=started.run_id,
         pipeline_slug=started.pipeline_slug,
         profile=started.profile,
         manifest_hash=started.manifest_hash,
         manifest_short=started.manifest_short,
         started_at=started.started_at,
-        completed_at=finished.finished_at,
-        status=finished.status,
-        rows_in=finished.rows_in,
-        rows_out=finished.rows_out,
-        duration_ms=finished.duration_ms,
+        completed_at=end.at,
+        status=end.status,
+        rows_in=end.rows[0],
+        rows_out=end.rows[1],
+        duration_ms=end.duration_ms,
         tags=started.tags,
-        error=finished.error,
+        error=end.error,
         steps=facts.steps,
-        delta=delta_to(facts.previous, started, finished),
-        evidence=_evidence(facts),
+        delta=delta_to(facts.earlier, started, rows=end.rows, duration_ms=end.duration_ms, steps=facts.steps),
+        evidence={},
         artifacts=facts.artifacts,
+        annex=annex.files,
     )
+    evidence = collect_evidence(
+        summary,
+        planned_steps=len(facts.manifest.steps) if facts.manifest else len(facts.steps),
+        annex=annex,
+        success=facts.earlier.success,
+        previous_steps=facts.earlier.steps or (),
+    )
+    return msgspec.structs.replace(summary, evidence=evidence)
 
 
-def write_pack(directory: Path, facts: RunFacts) -> None:
-    """Put the pack into ``directory`` in one step; it was not there before. Raises ``OSError``."""
-    summary = summarise(facts)
+def write_pack(directory: Path, facts: RunFacts, run_folder: Path, *, events_tail: int = 0) -> None:
+    """Put the pack into ``directory`` in one step; it was not there before. Raises ``OSError``.
+
+    ``events_tail`` is how many of the last events also stand beside the summary, where they outlive the annex.
+    """
+    end = _end(facts.finished)
+    annex = read_log(run_folder, facts.started.started_at, error=end.error, ended_at=end.at)
+    summary = summarise(facts, annex)
+    card = render_card(summary, annex, facts.manifest, facts.started)
     durable.make_directory(directory.parent)
     temporary = durable.make_temporary_beside(directory)
     try:
         encoded = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
         durable.write_file(temporary / SUMMARY_NAME, encoded, sync=True)
-        durable.write_file(
-            temporary / CARD_NAME, render_card(summary, facts.manifest, facts.started).encode(), sync=True
-        )
+        durable.write_file(temporary / CARD_NAME, card.encode(), sync=True)
+        write_annex(temporary, annex, tail=events_tail)
         durable.sync_directory(temporary)
         durable.move_into_place(temporary, directory)
     except BaseException:
         durable.remove_tree(temporary)
         raise
-
-
-def _evidence(facts: RunFacts) -> dict[str, int | str]:
-    """Facts under stable ids, which the card cites."""
-    evidence: dict[str, int | str] = {
-        "run.status": facts.finished.status,
-        "run.duration_ms": facts.finished.duration_ms,
-    }
-    for step in facts.steps:
-        for name, value in (("rows_in", step.rows_in), ("rows_out", step.rows_out)):
-            if value is not None:
-                evidence[f"step.{step.id}.{name}"] = value
-    error: RunError | None = facts.finished.error
-    if error:
-        evidence["run.error"] = error.code
-    return evidence

@@ -18,13 +18,13 @@ from osiris.compiler.project_build import PipelineBuild
 from osiris.config import RuntimeConfig
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.runs import RunError, RunFinished, RunStarted
-from osiris.ledger.queries import RunFilter, list_runs
 from osiris.ledger.runs import RunRequest, StartedRun, finish_run, start_run
 from osiris.project import Project
 from osiris.projections.runs import RunRecord, ended_record
 from osiris.redaction import Redactor
 from osiris.runner.cancellation import Cancellation
 from osiris.runner.database import DatabaseOpening
+from osiris.runner.earlier import look_back
 from osiris.runner.engine import execute
 from osiris.runner.environment import RunEnvironment, observe
 from osiris.runner.log_listener import Listeners, LogListener
@@ -33,12 +33,12 @@ from osiris.runner.results import ExecutionOutcome, Listener, RuntimeLimits, Ste
 from osiris.runner.run_connections import RunConnections, resolve_connections
 from osiris.runner.run_log import RunLog, logged, storable
 from osiris.runner.scrubbing import ScrubbedListener, scrubbed_environment, scrubbed_outcome
+from osiris.runner.status_file import write_status
 from osiris.runner.step_configs import load_configs
 from osiris.runner.step_logging import logged_to
 from osiris.runner.summary import Artifact, StepSummary
 from osiris.runner.work_folders import WorkFolders
 
-STATUS_NAME = "status.json"
 _log = logging.getLogger("osiris.runner")
 
 
@@ -55,16 +55,6 @@ class CompletedRun(msgspec.Struct, frozen=True, kw_only=True):
 
     record: RunRecord
     steps: tuple[StepSummary, ...]
-
-
-class RunStatusFile(msgspec.Struct, frozen=True, kw_only=True):
-    """``status.json`` in the run folder."""
-
-    run_id: str
-    status: str
-    started_at: str
-    finished_at: str
-    error: RunError | None
 
 
 class Execution(NamedTuple):
@@ -153,6 +143,7 @@ def _execute(project: Project, execution: Execution, listener: Listener, cancel:
                 cancel=cancel,
                 database=execution.database,
                 connections=execution.connections.by_step,
+                clock=project.clock,
             )
         outcome = scrubbed_outcome(outcome, redactor)
         code, message = (outcome.error.code, outcome.error.message) if outcome.error else ("", "")
@@ -206,25 +197,17 @@ def _finish(
         steps=steps,
         artifacts=tuple(artifact for step in outcome.steps for artifact in _artifacts(step)),
         manifest=build.manifest,
-        previous=_previous(project, started),
+        earlier=look_back(project, started, build.manifest),
     )
     try:
-        write_pack(project.path(started.aiop_path), facts)
-        _write_status(project.path(started.run_logs_path), started, finished)
+        folder = project.path(started.run_logs_path)
+        tail = project.config.filesystem.artifacts.save_events_tail
+        write_pack(project.path(started.aiop_path), facts, folder, events_tail=tail)
+        write_status(folder, started, finished)
     except (OSError, ValueError) as cause:
         _log.warning("the run's pack and status could not be written: %s", cause)
     entry = finish_run(project.ledger, run, finished)
     return CompletedRun(record=ended_record(started, finished, entry.seq), steps=steps)
-
-
-def _previous(project: Project, started: RunStarted) -> RunRecord | None:
-    """The last successful run of the same pipeline and profile; None as well where the index cannot tell."""
-    wanted = RunFilter(pipeline=started.pipeline_slug, profile=started.profile, status="success")
-    try:
-        return next(iter(list_runs(project.ledger, wanted, 1)), None)
-    except OsirisError as error:
-        _log.warning("this run is not compared with an earlier one: %s", error)
-        return None
 
 
 def _rows(build: PipelineBuild, outcome: ExecutionOutcome, mode: str) -> int | None:
@@ -234,19 +217,6 @@ def _rows(build: PipelineBuild, outcome: ExecutionOutcome, mode: str) -> int | N
     if None in rows or (mode == "read" and not rows):
         return None
     return sum(count for count in rows if count is not None)
-
-
-def _write_status(folder: Path, started: RunStarted, finished: RunFinished) -> None:
-    """Only at the end: a run without the file has not ended, or was killed; nothing here says "running" for ever."""
-    status = RunStatusFile(
-        run_id=started.run_id,
-        status=finished.status,
-        started_at=started.started_at,
-        finished_at=finished.finished_at,
-        error=finished.error,
-    )
-    encoded = msgspec.json.format(msgspec.json.encode(status), indent=2) + b"\n"
-    durable.replace_file(folder / STATUS_NAME, encoded, sync=False)
 
 
 def _failed(code: str, message: str, hint: str = "") -> ExecutionOutcome:

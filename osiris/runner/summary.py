@@ -7,19 +7,20 @@ from typing import Literal
 
 import msgspec
 
-from osiris.events.runs import RunError, RunFinished, RunStarted
-from osiris.projections.runs import RunRecord
+from osiris.events.runs import RunError
+from osiris.runner.comparison import ManifestChanges, StepComparison
 
 SUMMARY_NAME = "summary.json"
+CARD_NAME = "run-card.md"
 
-StepStatus = Literal["success", "failed", "cancelled", "skipped"]
+StepStatus = Literal["success", "failed", "cancelled", "skipped", "interrupted"]
 
 
 class StepSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One step. Row counts are exact; null where the engine fused the step into another and nothing was counted.
 
     Steps that were fused into one statement ran at the same time, so their durations overlap. ``started_at`` is null
-    where the step never began.
+    where the step never began, ``duration_ms`` where it was interrupted: nobody knows when its process died.
     """
 
     id: str
@@ -27,7 +28,7 @@ class StepSummary(msgspec.Struct, frozen=True, kw_only=True):
     status: StepStatus
     rows_in: int | None
     rows_out: int | None
-    duration_ms: int
+    duration_ms: int | None
     started_at: str | None = None
 
 
@@ -40,18 +41,49 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     step: str
 
 
-class Delta(msgspec.Struct, frozen=True, kw_only=True):
-    """This run minus the last successful one of the pipeline and profile; null where one side was not counted."""
+class AnnexFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of ``annex/``: its lines, and how many lines of the run's log were left out of its middle."""
 
-    previous_run_id: str
-    manifest_changed: bool
+    name: str
+    lines: int
+    cut: int
+
+
+class PreviousAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """The run of this pipeline and profile that ended last before this one; ``error_*`` are "" where it succeeded."""
+
+    run_id: str
+    status: str
+    error_code: str = ""
+    error_step: str = ""
+
+
+class Delta(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed since the last successful run of the pipeline and profile; null where it cannot be compared.
+
+    ``rows_in``, ``rows_out`` and ``duration_ms`` are this run's minus that one's. ``manifest`` is null where that
+    run's manifest is gone, ``steps`` where its pack is. ``environment`` has the versions that differ. All of these are
+    null before the first success. ``last_attempt`` is the run before this one, however it ended;
+    ``unsuccessful_since`` how many runs between the last success and this one did not succeed.
+    """
+
+    previous_run_id: str | None
+    manifest_changed: bool | None
     rows_in: int | None
     rows_out: int | None
     duration_ms: int | None
+    manifest: ManifestChanges | None = None
+    environment: dict[str, tuple[str | None, str | None]] | None = None
+    steps: tuple[StepComparison, ...] | None = None
+    last_attempt: PreviousAttempt | None = None
+    unsuccessful_since: int | None = None
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of ``summary.json``."""
+    """The whole of ``summary.json``.
+
+    ``duration_ms`` and both row counts are null for an interrupted run, whose ``completed_at`` is when it was noticed.
+    """
 
     run_id: str
     pipeline_slug: str
@@ -60,29 +92,17 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     manifest_short: str
     started_at: str
     completed_at: str
-    status: Literal["success", "failed", "cancelled"]
+    status: Literal["success", "failed", "cancelled", "interrupted"]
     rows_in: int | None
     rows_out: int | None
-    duration_ms: int
+    duration_ms: int | None
     tags: tuple[str, ...]
     error: RunError | None
     steps: tuple[StepSummary, ...]
     delta: Delta | None
     evidence: dict[str, int | str]
     artifacts: tuple[Artifact, ...]
-
-
-def delta_to(previous: RunRecord | None, started: RunStarted, finished: RunFinished) -> Delta | None:
-    """What changed since ``previous``; None where there is nothing to compare with."""
-    if previous is None:
-        return None
-    return Delta(
-        previous_run_id=previous.run_id,
-        manifest_changed=previous.manifest_hash != started.manifest_hash,
-        rows_in=_minus(finished.rows_in, previous.rows_in),
-        rows_out=_minus(finished.rows_out, previous.rows_out),
-        duration_ms=_minus(finished.duration_ms, previous.duration_ms),
-    )
+    annex: tuple[AnnexFile, ...] = ()
 
 
 def read_summary(directory: Path) -> RunSummary | None:
@@ -97,7 +117,3 @@ def read_steps(directory: Path) -> tuple[StepSummary, ...]:
     """The steps as the pack in ``directory`` tells them; none where there is no pack or it cannot be read."""
     summary = read_summary(directory)
     return summary.steps if summary else ()
-
-
-def _minus(now: int | None, before: int | None) -> int | None:
-    return None if now is None or before is None else now - before

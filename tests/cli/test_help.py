@@ -96,8 +96,9 @@ def test_the_command_line_imports_nothing_that_its_help_does_not_need() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_looking_at_runs_does_not_import_the_engine(used: Shop) -> None:
-    call = "m.cli.main(['runs', 'list'], standalone_mode=False)"
+@pytest.mark.parametrize("verb", ["'runs', 'list'", "'aiop', 'list'", "'aiop', 'show', 'last', '--no-color'"])
+def test_looking_at_runs_does_not_import_the_engine(used: Shop, verb: str) -> None:
+    call = f"m.cli.main([{verb}], standalone_mode=False)"
     script = f"import sys, osiris.cli.main as m; {call}; print('duckdb' in sys.modules, file=sys.stderr)"
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=used.root, env=environment(), capture_output=True, text=True, check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -44,6 +45,11 @@ def check_after_a_kill(shop: Shop, *, look_first: bool) -> None:
     interrupted = [event["run_id"] for event in shop.journal() if event["type"] == "run.interrupted"]
     assert interrupted == [run for run in started if run not in ended]
     shop.run("index", "verify")
+    for run in shop.runs():
+        summary = json.loads(shop.read(run["aiop_path"] + "/summary.json"))
+        assert (summary["run_id"], summary["status"]) == (run["run_id"], run["status"])
+        assert (summary["completed_at"], summary["error"]) == (run["finished_at"], run["error"])
+        assert (shop.root / run["aiop_path"] / "run-card.md").is_file()
     assert output.read_bytes() == BY_CUSTOMER
     work = shop.root / ".osiris" / "cache" / "runs"
     assert sorted(path.name for path in output.parent.iterdir()) == ["by_customer.csv"]

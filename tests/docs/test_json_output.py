@@ -42,5 +42,6 @@ def test_every_verb_that_asks_the_index_names_how_bringing_it_up_to_date_may_end
     asking = {"compile", "runs list", "runs show", "pipelines list", "pipelines tag", "events"}
     asking |= {"runs diff", "runs tag", "logs list", "logs show", "pipelines show"}
     asking |= {"index verify", "index rebuild"}
+    asking |= {"aiop list", "aiop show", "aiop export"}
     exits = {name: set(verb.exits) for name, verb in verbs() if isinstance(verb, Verb)}
     assert all(set(READING_EXITS) <= exits[name] for name in asking)

@@ -47,7 +47,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 def changes_of(summary: RunSummary) -> Changes | None:
     """The delta of a pack; None where there was no run to compare with."""
-    if summary.delta is None:
+    if summary.delta is None or summary.delta.previous_run_id is None:
         return None
     measures = tuple(
         _measure(name, field, getattr(summary, field), getattr(summary.delta, field))
@@ -57,7 +57,7 @@ def changes_of(summary: RunSummary) -> Changes | None:
     facts, tables = further({field: value for field, value in more.items() if field not in _TOLD})
     return Changes(
         previous_run_id=summary.delta.previous_run_id,
-        manifest_changed=summary.delta.manifest_changed,
+        manifest_changed=bool(summary.delta.manifest_changed),
         measures=measures,
         facts=facts,
         tables=tables,

@@ -15,9 +15,8 @@ from osiris.errors import OsirisError
 from osiris.project import Project
 from osiris.projections.runs import RunRecord
 from osiris.runner.log_reader import read_events
-from osiris.runner.pack import CARD_NAME
 from osiris.runner.run_log import EVENTS_NAME, LOG_NAME, METRICS_NAME, LoggedEvent
-from osiris.runner.summary import SUMMARY_NAME, RunSummary, read_summary
+from osiris.runner.summary import CARD_NAME, SUMMARY_NAME, RunSummary, read_summary
 
 _MOST_FILES = 50
 """Files of one folder that are listed."""
