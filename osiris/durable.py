@@ -7,6 +7,7 @@ reached through ``os`` alone, so that a test can put a disk in its place that fa
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -30,6 +31,7 @@ else:
 _LEFT_BEHIND_S = 24 * 3600
 _PIECE_BYTES = 1 << 20
 _LONGEST_COPY_BYTES = 1 << 30
+_REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def sync_directory(path: Path | str) -> None:
@@ -251,3 +253,46 @@ def remove_tree(path: Path) -> None:
         except FileNotFoundError:
             continue  # somebody else removes the same: what they left is looked at anew
         return
+
+
+def open_folder_in(parent: int, name: str) -> int:
+    """A descriptor of the folder ``name`` in the open folder ``parent``; ``OSError`` where it is a link or a file."""
+    return os.open(name, _REAL_FOLDER, dir_fd=parent)
+
+
+def mount_of(folder: int) -> tuple[int, str]:
+    """The device of an open folder and, on Linux, which mount of it: a folder may be mounted in its own device."""
+    with contextlib.suppress(OSError), open(f"/proc/self/fdinfo/{folder}") as told:
+        return os.fstat(folder).st_dev, next((line for line in told if line.startswith("mnt_id")), "")
+    return os.fstat(folder).st_dev, ""
+
+
+def remove_folder(parent: int, name: str, folder: int) -> None:
+    """Remove the open ``folder``, which is ``name`` in the open folder ``parent``, with all in it; synced.
+
+    Every step is taken from a folder that is open, so nothing elsewhere is reached whatever others rename meanwhile.
+    Links go as links. What is mounted in it is ``EXDEV``, a folder that is not ``name`` any more ``ESTALE``.
+    """
+    _empty(folder, mount_of(folder))
+    if not os.path.samestat(os.stat(name, dir_fd=parent, follow_symlinks=False), os.fstat(folder)):
+        raise OSError(errno.ESTALE, "another folder has taken its place", name)
+    os.rmdir(name, dir_fd=parent)
+    os.fsync(parent)
+
+
+def _empty(folder: int, mount: tuple[int, str]) -> None:
+    if mount_of(folder) != mount:
+        raise OSError(errno.EXDEV, "something is mounted in it")
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in found:
+        with contextlib.suppress(FileNotFoundError):  # others may remove the same
+            if not is_folder:
+                os.unlink(name, dir_fd=folder)
+                continue
+            inner = open_folder_in(folder, name)
+            try:
+                _empty(inner, mount)
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=folder)

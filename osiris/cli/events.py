@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import click
 import msgspec
@@ -123,10 +125,19 @@ def _line(entry: Entry) -> str:
     if isinstance(entry.event, UnknownEvent):
         return f"{head}  (written by a newer Osiris)"
     fields = msgspec.to_builtins(entry.event)
+    if isinstance(entry.event, RetentionPlanned | RetentionPruned):
+        fields |= {name: _paths(fields[name]) for name in ("runs", "left") if fields.get(name)}
     shown = [
         f"{name}={_short(value)}" for name, value in fields.items() if name not in _NOT_SHOWN and value not in _NOTHING
     ]
     return f"{head}  {' '.join(shown)}"
+
+
+def _paths(runs: Sequence[dict[str, Any]]) -> str:
+    """How many paths of which runs; which paths they are, --json tells."""
+    number = sum(len(run["paths"]) for run in runs)
+    names = ",".join(run_key(run["pipeline_slug"], run["run_id"]) for run in runs)
+    return f"{number} paths of {names}"
 
 
 def _short(value: object) -> str:

@@ -54,6 +54,7 @@ COMMANDS: dict[str, _Row] = {
     "index": _Row("Ledger", "osiris.cli.index", "verify, rebuild, head: the index against the journal"),
     "completion": _Row("Upkeep", "osiris.cli.completion", "Completion for bash, zsh or fish"),
     "repo": _Row("Upkeep", "osiris.cli.repo", "ensureignore: what git should ignore"),
+    "maintenance": _Row("Upkeep", "osiris.cli.maintenance", "clean: delete what the retention rules give up"),
 }
 
 

@@ -220,6 +220,7 @@ def run_lines(
         ("started", local_time(record.started_at)),
         ("duration", duration(record.duration_ms)),
         ("rows", f"{count(record.rows_in)} read, {count(record.rows_out)} written"),
+        ("pruned", local_time(record.pruned_at) if record.pruned_at else ""),
         ("tags", ", ".join(record.tags)),
         ("manifest", f"{record.manifest_short}  {record.manifest_hash}".strip()),
         ("imported", record.runtime_env.get(IMPORTED_FROM, "")),

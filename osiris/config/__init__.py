@@ -15,6 +15,7 @@ from osiris.config.schema import (
     NamingConfig,
     OsirisConfig,
     ProfilesConfig,
+    RetentionConfig,
     RuntimeConfig,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "NamingConfig",
     "OsirisConfig",
     "ProfilesConfig",
+    "RetentionConfig",
     "RuntimeConfig",
     "choose_run_id_tokens",
     "config_keys",

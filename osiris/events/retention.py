@@ -24,11 +24,15 @@ class RetentionPlanned(EventBase, frozen=True, kw_only=True, tag="retention.plan
 
 
 class RetentionPruned(EventBase, frozen=True, kw_only=True, tag="retention.pruned"):
-    """These paths are gone."""
+    """These paths are gone. ``left`` were planned and stay: they are not, or not any more, what may be deleted.
+
+    Paths of the plan that are in neither are still to go.
+    """
 
     plan_id: str
     pruned_at: str
     runs: tuple[PrunedRun, ...]
+    left: tuple[PrunedRun, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 RetentionEvent = RetentionPlanned | RetentionPruned

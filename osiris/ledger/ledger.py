@@ -16,6 +16,7 @@ from osiris.errors import OsirisError
 from osiris.events.catalog import Event
 from osiris.events.entry import Entry
 from osiris.events.journal import Journal
+from osiris.events.retention import RetentionPlanned
 from osiris.events.runs import RunError, RunInterrupted, RunStarted
 from osiris.events.segment import Extent, Position
 from osiris.ledger.fold import Fold
@@ -24,6 +25,7 @@ from osiris.ledger.names import refuse_unsafe_names
 from osiris.ledger.sessions import Sessions
 from osiris.projections.counters import COUNTERS, CountersState
 from osiris.projections.pipelines import PIPELINES, PipelinesState, PipelineSummary
+from osiris.projections.retention import RETENTION, RetentionState
 from osiris.projections.runs import RUNS, RunsState, run_key
 
 _log = logging.getLogger("osiris.ledger")
@@ -60,6 +62,10 @@ class Transaction:
     def open_runs(self) -> dict[str, RunStarted]:
         """Runs without an end, by run id, in the order of their start."""
         return self._fold.state(RUNS, RunsState).open
+
+    def open_plans(self) -> tuple[RetentionPlanned, ...]:
+        """Retention plans that were begun and not finished, oldest first, each with the paths that are still to go."""
+        return tuple(self._fold.state(RETENTION, RetentionState).open.values())
 
 
 class Recorded(NamedTuple):

@@ -94,6 +94,12 @@ def each_run(ledger: Ledger, wanted: RunFilter) -> Iterator[RunRecord]:
     return filter(wanted.wants, _records(ledger, wanted.pipeline))
 
 
+def ended_runs(ledger: Ledger) -> Iterator[RunRecord]:
+    """Every run that has ended, in all pipelines; the one that ended last comes first."""
+    _fold(ledger)
+    return _ended(ledger, RUNS_PATH, lines_backward)
+
+
 def get_run(ledger: Ledger, reference: str) -> RunRecord:
     """The run that ``reference`` names: a run id, the beginning of exactly one, or ``last`` for the newest.
 

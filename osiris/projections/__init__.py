@@ -8,6 +8,7 @@ from osiris.projections.counters import COUNTERS
 from osiris.projections.keys import KEYS
 from osiris.projections.latest import LATEST
 from osiris.projections.pipelines import PIPELINES
+from osiris.projections.retention import RETENTION
 from osiris.projections.runs import RUNS
 
-PROJECTIONS: tuple[Projection, ...] = (RUNS, LATEST, PIPELINES, COUNTERS, KEYS)
+PROJECTIONS: tuple[Projection, ...] = (RUNS, LATEST, PIPELINES, COUNTERS, KEYS, RETENTION)

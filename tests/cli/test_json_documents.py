@@ -56,6 +56,7 @@ def record_keys() -> list[str]:
         ("pipelines tag", ("pipelines", "tag", "orders", "--add", "billing"), 0),
         ("config show", ("config", "show", "ids"), 0),
         ("repo ensureignore", ("repo", "ensureignore"), 0),
+        ("maintenance clean", ("maintenance", "clean"), 0),
         ("index verify", ("index", "verify"), 0),
         ("index rebuild", ("index", "rebuild"), 0),
         ("index head", ("index", "head"), 0),

@@ -44,6 +44,7 @@ def test_a_project_that_cannot_be_written_to_can_still_be_read(frozen: Shop) -> 
         ("index", "verify"),
         ("index", "head"),
         ("oml", "validate", "orders"),
+        ("maintenance", "clean"),
         ("run", "orders", "--dry-run"),
     ]
     for result in frozen.all(*reading):
@@ -58,6 +59,7 @@ def test_what_has_to_write_says_that_the_disk_did_not_let_it_and_where(frozen: S
         ("compile", "orders", "--param", "minimum=1"),
         ("pipelines", "tag", "orders", "--add", "billing"),
         ("index", "rebuild"),
+        ("maintenance", "clean", "--apply"),
         ("init", "sub"),
     ]
     for result in frozen.all(*writing, check=7):

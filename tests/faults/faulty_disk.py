@@ -147,9 +147,11 @@ class FaultyDisk:
         if self._root.name in parent.on_disk:
             self._leave(self._folders[parent.on_disk[self._root.name]], target, lucky=lucky)
 
-    def open(self, path: AnyPath, flags: int, mode: int = 0o777) -> int:
-        """``os.open``."""
+    def open(self, path: AnyPath, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        """``os.open``; what is opened in an open folder is nothing that is watched."""
         self._may_fail("open", path)
+        if dir_fd is not None:
+            return os.open(path, flags, mode, dir_fd=dir_fd)
         with self._lock:
             name = os.fspath(path)
             fd = os.open(name, flags, mode)
@@ -205,11 +207,12 @@ class FaultyDisk:
 
     rename = replace
 
-    def unlink(self, path: AnyPath) -> None:
+    def unlink(self, path: AnyPath, *, dir_fd: int | None = None) -> None:
         """``os.unlink``."""
         self._may_fail("remove", path)
-        os.unlink(path)  # noqa: PTH108 - it stands in for it
-        self._is_new(path)
+        os.unlink(path, dir_fd=dir_fd)
+        if dir_fd is None:
+            self._is_new(path)
 
     def mkdir(self, path: AnyPath, mode: int = 0o777) -> None:
         """``os.mkdir``."""
@@ -219,11 +222,12 @@ class FaultyDisk:
             self._watch_folder(os.fspath(path))
             self._folders[_inode(path)].on_disk = {}
 
-    def rmdir(self, path: AnyPath) -> None:
+    def rmdir(self, path: AnyPath, *, dir_fd: int | None = None) -> None:
         """``os.rmdir``."""
         self._may_fail("remove", path)
-        os.rmdir(path)  # noqa: PTH106 - it stands in for it
-        self._is_new(path)
+        os.rmdir(path, dir_fd=dir_fd)
+        if dir_fd is None:
+            self._is_new(path)
 
     def _fails(self, operation: str) -> bool:
         with self._lock:

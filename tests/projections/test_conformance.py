@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +31,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("tag_run"), st.integers(0, 9), TAGS, st.none()),
     st.tuples(st.just("import"), SLUGS, st.sampled_from(["success", "failed", "interrupted"]), st.integers(0, 5)),
     st.tuples(st.just("prune"), st.integers(0, 9), st.none(), st.none()),
+    st.tuples(st.just("plan"), st.integers(0, 9), st.sampled_from("pq"), st.none()),
+    st.tuples(st.just("prune_part"), st.integers(0, 9), st.sampled_from("pq"), st.booleans()),
     st.tuples(st.just("another_process"), st.none(), st.none(), st.none()),
     st.tuples(st.just("lose_index"), st.none(), st.none(), st.none()),
     st.tuples(st.just("behind_the_index"), TEXTS, st.none(), st.none()),
@@ -78,6 +81,13 @@ class History:
                     pass  # ends the runs that were killed, so that the run to prune has ended
                 self.ledger.record(RetentionPlanned(plan_id="p", planned_at="t", runs=runs))
                 self.ledger.record(RetentionPruned(plan_id="p", pruned_at="2026-11-22T00:00:00.000000Z", runs=runs))
+            case ("plan", int(which), str(plan_id), _) if self.ended:
+                named = (self.paths(which, "run_logs/x", "aiop/x/annex"), self.paths(which + 1, "run_logs/y"))
+                self.ledger.record(RetentionPlanned(plan_id=plan_id, planned_at="t", runs=named))
+            case ("prune_part", int(which), str(plan_id), bool(stays)) if self.ended:
+                some = (self.paths(which, "aiop/x/annex"),)
+                pruned = RetentionPruned(plan_id=plan_id, pruned_at="t", runs=() if stays else some)
+                self.ledger.record(msgspec.structs.replace(pruned, left=some) if stays else pruned)
             case ("another_process", *_):
                 self.ledger.close()
                 self.ledger = make_ledger(self.root, segment_bytes=4_000)
@@ -85,6 +95,11 @@ class History:
                 shutil.rmtree(self.root / "index", ignore_errors=True)
             case ("behind_the_index", str(text), _, _):
                 self.ledger.journal.append(RetentionPlanned(plan_id=text, planned_at="t", runs=()))
+
+    def paths(self, which: int, *paths: str) -> PrunedRun:
+        """Paths of a run that has ended."""
+        run_id, slug = self.ended[which % len(self.ended)]
+        return PrunedRun(run_id=run_id, pipeline_slug=slug, paths=paths)
 
 
 def imported(slug: str, status: str, which: int) -> RunImported:
