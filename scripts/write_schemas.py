@@ -62,13 +62,13 @@ def descriptions() -> dict[str, str]:
 
 
 def schema(typed: str, document: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON Schema of one document. All fields are always there, whether or not the Struct has a default."""
+    """The JSON Schema of one document. All fields are always there, unless its Struct leaves out what says nothing."""
     meanings = descriptions()
     made = msgspec.json.schema(document)
     for name, part in made["$defs"].items():
         if "description" in part:
             part["description"] = inspect.cleandoc(part["description"])
-        if "properties" in part:
+        if "properties" in part and not (name == document.__name__ and document.__struct_config__.omit_defaults):
             part["required"] = list(part["properties"])
         for field, its in part.get("properties", {}).items():
             its.pop("default", None)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from osiris.cli.complete import complete_profiles, complete_runs, complete_slugs
 from osiris.cli.output import Output, count, duration, local_time, one_line
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.errors import OsirisError, disk_error
@@ -63,8 +64,8 @@ def command() -> None:
     exits=READING_EXITS,
     examples=["osiris aiop list", "osiris aiop list --pipeline orders -p prod --limit 5", "osiris aiop list --json"],
 )
-@click.option("--pipeline", metavar="P", default="", help="Only packs of this pipeline.")
-@click.option("-p", "--profile", default="", help="Only packs of runs in this profile.")
+@click.option("--pipeline", metavar="P", default="", shell_complete=complete_slugs, help="Only packs of this pipeline.")
+@click.option("-p", "--profile", default="", shell_complete=complete_profiles, help="Only packs in this profile.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
 @shared_options
 @click.pass_obj
@@ -83,7 +84,7 @@ def list_command(settings: Settings, pipeline: str, profile: str, limit: int) ->
     exits=READING_EXITS,
     examples=["osiris aiop show last", "osiris aiop show last --card", "osiris aiop show last --json | jq .delta"],
 )
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option("--card", is_flag=True, help="The text of run-card.md instead.")
 @shared_options
 @click.pass_obj
@@ -108,7 +109,7 @@ def show(settings: Settings, run: str, card: bool) -> None:
     exits=READING_EXITS,
     examples=["osiris aiop export last", "osiris aiop export orders/run-000012 --out /tmp/orders.zip --force"],
 )
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -22,7 +22,7 @@ from osiris.project import Project
 from osiris.projections.runs import RunRecord, RunStatus
 from osiris.runner.log_lines import LineFile
 from osiris.runner.run_files import RunFile, run_files, step_ids
-from osiris.runner.run_log import EVENTS_NAME, LOG_NAME, METRICS_NAME
+from osiris.runner.run_log import EVENTS_NAME, LOG_NAME, METRICS_NAME, LoggedEvent, LoggedMetric
 
 _POLL_S = 0.1
 _LAST_LINES = 20
@@ -108,6 +108,7 @@ def list_command(settings: Settings, pipeline: str, profile: str, all_runs: bool
     "show",
     cls=Verb,
     document=LogDocument,
+    variants={"--events": LoggedEvent, "--metrics": LoggedMetric},
     exits=[*READING_EXITS, ExitCode.CANCELLED],
     examples=[
         "osiris logs show last",

@@ -43,12 +43,26 @@ EXAMPLES: dict[str, list[Example]] = {
         Example("failed", "runs list --status failed"),
         Example("killed", "runs list"),
     ],
+    "runs diff": [Example("failed", "runs diff last"), Example("used", "runs diff last last")],
+    "runs tag": [Example("used", "runs tag last --add golden"), Example("killed", "runs tag last --add odd")],
+    "logs list": [Example("fresh", "logs list"), Example("killed", "logs list --all")],
+    "logs show": [Example("used", "logs show last"), Example("killed", "logs show last --tail 1")],
+    "logs show --events": [Example("failed", "logs show last --events"), Example("killed", "logs show last --events")],
+    "logs show --metrics": [Example("used", "logs show last --metrics")],
+    "aiop list": [Example("fresh", "aiop list"), Example("failed", "aiop list")],
+    "aiop show": [
+        Example("used", "aiop show last"),
+        Example("failed", "aiop show last"),
+        Example("settled", "aiop show last"),
+    ],
+    "aiop export": [Example("used", "aiop export last"), Example("settled", "aiop export last")],
     "runs show": [
         Example("used", "runs show last"),
         Example("failed", "runs show last"),
         Example("killed", "runs show last"),
     ],
     "pipelines list": [Example("fresh", "pipelines list"), Example("used", "pipelines list")],
+    "pipelines show": [Example("used", "pipelines show orders"), Example("failed", "pipelines show orders")],
     "pipelines tag": [Example("used", "pipelines tag orders --add billing")],
     "oml validate": [
         Example("fresh", "oml validate orders"),
@@ -73,6 +87,13 @@ EXAMPLES: dict[str, list[Example]] = {
         Example("corrupt", "index repair"),
     ],
     "index head": [Example("fresh", "index head"), Example("used", "index head")],
+    "config show": [Example("fresh", "config show"), Example("fresh", "config show ids -p prod")],
+    "repo ensureignore": [Example("fresh", "repo ensureignore")],
+    "maintenance clean": [
+        Example("fresh", "maintenance clean"),
+        Example("failed", "maintenance clean --keep-runs 1"),
+        Example("failed", "maintenance clean --keep-runs 1 --apply"),
+    ],
     "completion": [Example("fresh", "completion bash")],
     "error": [
         Example("fresh", "rnus", 2),
@@ -86,7 +107,7 @@ EXAMPLES: dict[str, list[Example]] = {
 }
 NOT_RUN: dict[str, str] = {}
 """Verbs whose output cannot be had in a temporary project, with the reason."""
-STREAMS = frozenset({"events"})
+STREAMS = frozenset({"events", "logs show --events", "logs show --metrics"})
 """Verbs that print any number of documents, one a line."""
 
 
@@ -108,6 +129,12 @@ def _killed(shop: Shop) -> None:
     with running(shop, "run", "orders", reached=step_started(shop, "write")) as process:
         process.send_signal(signal.SIGKILL)
         process.communicate()
+
+
+def _settled(shop: Shop) -> None:
+    """A killed run whose end another command has recorded."""
+    _killed(shop)
+    shop.run("runs", "tag", "last", "--add", "odd")
 
 
 def _segment(shop: Shop) -> Path:
@@ -136,6 +163,7 @@ SCENES: dict[str, Callable[[Shop], object]] = {
     "failed": _failed,
     "wrong": _wrong,
     "killed": _killed,
+    "settled": _settled,
     "torn": _torn,
     "corrupt": _corrupt,
     "drifted": _drifted,
