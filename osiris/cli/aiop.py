@@ -114,7 +114,7 @@ def show(settings: Settings, run: str, card: bool) -> None:
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE.zip",
-    help="A file or folder, instead of <slug>-<run id>.zip here.",
+    help="A file or folder, instead of <slug>-<run id>.zip beside the pack.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is something else.")
 @shared_options
@@ -125,7 +125,7 @@ def export(settings: Settings, run: str, out: Path | None, force: bool) -> None:
     record = get_run(project.ledger, run)
     _summary_of(project, record)
     pack, name = project.path(record.aiop_path), export_name(record)
-    target = _target(out, f"{name}.zip")
+    target = _target(out, pack.parent / f"{name}.zip")
     exported = export_pack(pack, name)
     written = save_export(exported, target, force=force)
     document = ExportDocument(
@@ -141,10 +141,10 @@ def export(settings: Settings, run: str, out: Path | None, force: bool) -> None:
     Output(settings).emit(document, _export_lines(document, target))
 
 
-def _target(out: Path | None, name: str) -> Path:
-    """The file to write: ``out``, or ``name`` in it where it is a folder, or ``name`` here."""
+def _target(out: Path | None, default: Path) -> Path:
+    """The file to write: ``out``, or the default's name in it where it is a folder, or the default."""
     try:
-        return Path(name) if out is None else out / name if out.is_dir() else out
+        return default if out is None else out / default.name if out.is_dir() else out
     except OSError as cause:
         raise disk_error("write", str(out), cause) from cause
 

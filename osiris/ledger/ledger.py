@@ -176,7 +176,8 @@ class Ledger:
     def _prepare_interruptions(self) -> dict[str, str]:
         """The runs that were found dead, by key, with the time at which each counts as noticed."""
         fold = self.index.catch_up(self.journal).fold
-        dead = {run.session for run in fold.state(RUNS, RunsState).open.values() if self._is_dead(run)}
+        started = list(fold.state(RUNS, RunsState).open.values())  # at once: other threads go on folding
+        dead = {run.session for run in started if self._is_dead(run)}
         if not dead or fold.unknown:  # what a newer Osiris wrote is refused under the lock
             return {}
         # A run lets its lock go only after its end is in the journal, so what is open now was killed.

@@ -34,7 +34,7 @@ from osiris.retention.planned import (
 from osiris.retention.walls import REFUSED, Walls, annex_of, refused
 
 _FOLDERS = 2
-"""A run has a run folder and an annex."""
+"""A run has a run folder and an annex; an imported one has no annex."""
 _MICROSECOND = timedelta(microseconds=1)
 _DAY_US = timedelta(days=1) // _MICROSECOND
 
@@ -90,7 +90,7 @@ def plan_retention(history: History, policy: RetentionConfig, now: datetime, loo
             reason = "young" if age_us >= 0 else "unclear"
         due += found
         walls.keep(record, but={path.path for path in found})
-        if len(found) < _FOLDERS:
+        if len(found) < (_FOLDERS if record.aiop_path else 1):
             kept[reason] += 1
         if (key := run_key(record.pipeline_slug, record.run_id)) in unfinished_runs:
             begun.setdefault(key, record)

@@ -182,7 +182,7 @@ def new_shop(root: Path) -> Shop:
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a command: this process's without what would reach into a test."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OSIRIS_", "GIT_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OSIRIS_", "GIT_", "COLUMNS"))}
     return {**kept, **(more or {})}
 
 

@@ -97,15 +97,15 @@ filesystem:
     run_dir: "{pipeline_slug}/{tags}_{branch}_{run_id}-{manifest_short}"
     aiop_run_dir: "pack-{run_id}"
     manifest_short_len: 12
-ids: {run_id_format: [incremental]}
+ids: {run_id_format: [incremental, uuidv4]}
 """,
     )
     shop.run("run", "orders", "--tags", "ml,billing")
     [run] = shop.runs()
     short = run["manifest_hash"][:12]
     assert run["manifest_short"] == short
-    assert run["run_logs_path"] == f"history/logs_of_runs/dev/orders/billing+ml_run-000001-{short}"
-    assert run["aiop_path"] == f"aiop/dev/orders/{short}/pack-run-000001"
+    assert run["run_logs_path"] == f"history/logs_of_runs/dev/orders/billing+ml_{run['run_id']}-{short}"
+    assert run["aiop_path"] == f"aiop/dev/orders/{short}/pack-{run['run_id']}"
     assert run["build_manifest_path"] == f"build/pipelines/dev/orders/{short}/manifest.yaml"
     names = {path.name for path in (shop.root / run["run_logs_path"]).iterdir()}
     assert names == {"events.jsonl", "metrics.jsonl", "osiris.log", "manifest.yaml", "status.json", "artifacts"}

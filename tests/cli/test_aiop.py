@@ -86,7 +86,7 @@ def test_an_export_is_the_same_bytes_whenever_and_wherever_it_is_made(used: Shop
     record = used.runs()[0]
     first = used.run("aiop", "export", "last", "--json").json
     content = used.read(first["path"])
-    assert first["path"] == f"orders-{record['run_id']}.zip"
+    assert first["path"] == f"{record['aiop_path'].rpartition('/')[0]}/orders-{record['run_id']}.zip"
     assert (first["bytes"], first["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     assert (first["files"], first["annex"], first["written"]) == (FILES, True, True)
 

@@ -90,7 +90,7 @@ def tree(root: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_nouns_verbs_and_options_are_offered(used: Shop) -> None:
-    assert offered(used, "osiris co") == ["compile", "components", "completion"]
+    assert offered(used, "osiris co") == ["compile", "components", "config", "completion"]
     assert {"list", "show"} <= set(offered(used, "osiris runs "))
     assert offered(used, "osiris run --last") == ["--last-compile"]
     assert offered(used, "osiris runs list --status c") == ["cancelled"]

@@ -136,7 +136,7 @@ def test_wrong_usage_is_said_and_deletes_nothing(old: Shop, flags: tuple[str, ..
     [
         "filesystem: {profiles: {enabled: false}}\n",
         'filesystem: {run_logs_dir: var/logs, naming: {run_dir: "{pipeline_slug}/{run_id}/{run_ts}"}}\n',
-        'filesystem: {aiop_dir: packs, naming: {manifest_dir: "of-{run_id}", aiop_run_dir: "{run_id}/x"}}\n',
+        'filesystem: {aiop_dir: packs, naming: {manifest_dir: "of-{manifest_short}", aiop_run_dir: "{run_id}/x"}}\n',
         "ids: {run_id_format: uuidv4}\n",
     ],
 )

@@ -67,7 +67,7 @@ THERE = {
 ASCII_ONLY = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 MAY_DIFFER = {
     "run_id", "run_ts", "started_at", "finished_at", "completed_at", "at", "duration_ms", "run_logs_path", "aiop_path",
-    "user", "evidence.run.duration_ms", "previous_run_id",
+    "user", "evidence.run.duration_ms", "previous_run_id", "ms", "evidence.run.last_event_ms",
 }  # fmt: skip
 """The fields in which two runs of one build may differ: its id, its times, and who ran it."""
 RUN_ID = re.compile(r"run-[0-9]{6}_[0-9A-Z]{26}")

@@ -89,7 +89,7 @@ CASES = [
     Case("no such manifest", ("run", "build/manifest.yaml"), ("build/manifest.yaml",), hint="osiris compile"),
     Case("unknown command", ("frobnicate",), ("frobnicate",), hint="osiris --help"),
     Case("unknown option", ("run", "orders", "--fast"), ("--fast",), hint="osiris run --help"),
-    Case("not a moment", ("runs", "list", "--since", "yesterday"), ("--since 'yesterday'",), hint="7d"),
+    Case("not a moment", ("runs", "list", "--since", "last week"), ("--since 'last week'",), hint="7d"),
     Case(
         "a moment before years had four digits", ("runs", "list", "--since", "0001-01-01"), ("'0001-01-01'",), hint="7d"
     ),

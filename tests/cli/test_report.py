@@ -37,6 +37,9 @@ def test_a_page_says_what_ran_and_links_to_every_file_of_the_run(used: Shop) -> 
     assert "There is none to compare with" in parsed.text
     expected = {used.root / "out" / "by_customer.csv"}
     expected |= {used.root / record["aiop_path"] / name for name in ("run-card.md", "summary.json")}
+    expected |= {
+        used.root / record["aiop_path"] / "annex" / f"{name}.ndjson" for name in ("timeline", "metrics", "errors")
+    }
     expected |= {used.root / record["run_logs_path"] / name for name in ("osiris.log", "events.jsonl", "metrics.jsonl")}
     build = (used.root / record["build_manifest_path"]).parent
     expected |= {build / name for name in ("manifest.yaml", "plan.json", "fingerprints.json")}
@@ -51,14 +54,14 @@ def test_links_work_from_wherever_the_page_stands(used: Shop, folder: str) -> No
     out = used.run("runs", "show", "last", "--html", target / "page.html").out
     assert out == f"{target / 'page.html'}\n"
     parsed = check_page((target / "page.html").read_text("utf-8"))
-    assert len(linked_files(parsed, target)) == 9
+    assert len(linked_files(parsed, target)) == 12
 
 
 def test_a_page_on_standard_output_links_from_the_working_folder(used: Shop) -> None:
     folder = used.root / "data"
     done = used.run("runs", "show", "last", "--html", "-", cwd=folder)
     assert done.err == ""
-    assert len(linked_files(check_page(done.out), folder)) == 9
+    assert len(linked_files(check_page(done.out), folder)) == 12
 
 
 def test_the_same_run_gives_the_same_bytes_and_replaces_the_page_in_one_step(used: Shop) -> None:

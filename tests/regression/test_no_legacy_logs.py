@@ -62,6 +62,7 @@ def watched(shop: Shop, tmp_path: Path) -> Watched:
     shop.write("pipelines/endless.yaml", pipeline(ENDLESS, write="out/endless.csv"))
     shop.write("pipelines/broken.yaml", pipeline("SELECT nothing FROM df_orders", write="out/broken.csv"))
     shop.write("pipelines/wrong.yaml", "steps: [")
+    shop.write(".gitignore", "")
     return Watched(shop, tmp_path)
 
 

@@ -344,4 +344,4 @@ def test_an_imported_run_takes_no_newer_ones_place_and_loses_its_folder_alone() 
     policy = RetentionConfig(aiop_keep_runs_per_pipeline=1, run_logs_days=30, annex_keep_days=1)
     plan = plan_retention(history, policy, NOW, there)
     assert {path.path for path in plan.paths} == {imported.run_logs_path, f"{record(1).aiop_path}/annex"}
-    assert plan.kept.newest == 1
+    assert (plan.kept.newest, plan.kept.young) == (1, 1)
