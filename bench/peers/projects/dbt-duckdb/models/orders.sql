@@ -1,0 +1,2 @@
+{{ config(materialized='view') }}
+SELECT * FROM read_csv('data/orders.csv')

@@ -1,0 +1,3 @@
+"""The job as a Kedro project."""
+
+__version__ = "1.0"
