@@ -1,7 +1,7 @@
 """The acceptance criteria of the filesystem contract, each a test that does with real commands what the line promises.
 
-That nothing names or writes the old ``logs/`` is held by ``tests/regression``, that two machines agree by
-``test_parity``.
+The lines stand in their order. How two machines agree is held by ``test_parity``, each kind of wrong configuration by
+``tests/config``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,19 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.cli.shop import BY_CUSTOMER, ORDERS, Shop, pipeline
+from tests.docs.test_pages import PAGES
+from tests.histories import make_build, tree
+from tests.retention.aged import run_at
 
-SAMPLE = Path(__file__).parents[2] / "docs" / "samples" / "osiris.filesystem.yaml"
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "docs" / "samples" / "osiris.filesystem.yaml"
 SCHEMA = [
     "run_id", "pipeline_slug", "profile", "manifest_hash", "manifest_short", "run_ts", "status", "duration_ms",
     "run_logs_path", "aiop_path", "build_manifest_path", "tags", "branch",
@@ -85,7 +92,7 @@ def test_counters_increment_per_pipeline_safely_under_parallel_runs(shop: Shop) 
     assert shop.run("run", "orders", "--json").json["run"]["run_id"].startswith("run-000007")
 
 
-def test_run_folders_are_named_by_the_templates(shop: Shop) -> None:
+def test_run_folders_are_named_by_the_templates_and_logs_show_finds_them(shop: Shop) -> None:
     shop.write(
         "osiris.yaml",
         """\
@@ -109,6 +116,12 @@ ids: {run_id_format: [incremental, uuidv4]}
     assert run["build_manifest_path"] == f"build/pipelines/dev/orders/{short}/manifest.yaml"
     names = {path.name for path in (shop.root / run["run_logs_path"]).iterdir()}
     assert names == {"events.jsonl", "metrics.jsonl", "osiris.log", "manifest.yaml", "status.json", "artifacts"}
+    log = shop.read(f"{run['run_logs_path']}/osiris.log").decode()
+    assert log.count("step.finished") == 3
+    assert shop.run("logs", "show", "last").out == log
+    assert shop.run("logs", "show", run["run_id"], "--tail", "2").out.splitlines() == log.splitlines()[-2:]
+    assert shop.run("logs", "show", "last", "--follow").out == log
+    assert [entry["path"] for entry in shop.run("logs", "list", "--json").json["logs"]] == [run["run_logs_path"]]
 
 
 def test_the_default_names_are_those_of_the_contract_with_and_without_profiles(shop: Shop) -> None:
@@ -124,7 +137,7 @@ def test_the_default_names_are_those_of_the_contract_with_and_without_profiles(s
         assert all((shop.root / run[path]).exists() for path in ("build_manifest_path", "aiop_path", "run_logs_path"))
 
 
-def test_a_pack_has_summary_and_run_card_at_the_contracts_path_also_after_a_failure(shop: Shop) -> None:
+def test_a_pack_has_summary_run_card_and_annex_at_the_contracts_path_also_after_a_failure(shop: Shop) -> None:
     shop.write("pipelines/broken.yaml", pipeline("SELECT nothing FROM df_orders"))
     shop.run("run", "orders", "--tags", "ml")
     shop.run("run", "broken", check=1)
@@ -132,10 +145,73 @@ def test_a_pack_has_summary_and_run_card_at_the_contracts_path_also_after_a_fail
         pack = shop.root / run["aiop_path"]
         assert pack.parent.name == f"{run['manifest_short']}-{run['manifest_hash']}"
         assert pack.name == run["run_id"]
+        assert set(tree(pack)) == {
+            *("annex", "annex/errors.ndjson", "annex/metrics.ndjson", "annex/timeline.ndjson"),
+            *("run-card.md", "summary.json"),
+        }
         summary = json.loads((pack / "summary.json").read_bytes())
         assert set(summary) >= SUMMARY
         assert {key: summary[key] for key in SUMMARY & set(run)} == {key: run[key] for key in SUMMARY & set(run)}
-        assert run["run_id"] in (pack / "run-card.md").read_text("utf-8")
+        card = (pack / "run-card.md").read_text("utf-8")
+        assert run["run_id"] in card
+        named = f"{run['pipeline_slug']}/{run['run_id']}"
+        assert shop.run("aiop", "show", named, "--json").json == summary
+        assert shop.run("aiop", "show", named, "--card").out == card
+    listed = [(pack["path"], pack["status"]) for pack in shop.run("aiop", "list", "--json").json["packs"]]
+    assert listed == [(run["aiop_path"], run["status"]) for run in shop.runs()]
+
+
+def outside_of_the_index(shop: Shop) -> dict[str, tuple[int, int, bytes]]:
+    """Everything but the index, whose database has its log made anew by whoever opens it."""
+    return {path: content for path, content in tree(shop.root).items() if not path.startswith(".osiris/index")}
+
+
+def test_retention_deletes_only_the_run_folders_and_annexes_that_the_dry_run_named(used: Shop) -> None:
+    used.write("osiris.yaml", "filesystem: {retention: {run_logs_days: 7, aiop_keep_runs_per_pipeline: 1}}\n")
+    used.run("run", "orders")
+    old = [run_at(used.root, datetime.now(UTC) - timedelta(days=days), make_build("other", "dev")) for days in (30, 0)]
+    young = next(run for run in used.runs()[::-1] if run["pipeline_slug"] == "orders")
+    due = {old[0].run_logs_path, f"{old[0].aiop_path}/annex", f"{young['aiop_path']}/annex"}
+    used.run("index", "verify")
+    before = outside_of_the_index(used)
+
+    shown = used.run("maintenance", "clean", "--dry-run")
+    planned = used.run("maintenance", "clean", "--json").json
+    assert {path["path"] for path in planned["paths"]} == due
+    assert all(path in shown.out for path in due)
+    assert "would delete 3 folders" in shown.out
+    assert outside_of_the_index(used) == before, "a dry run changes nothing"
+
+    done = used.run("maintenance", "clean", "--apply", "--json").json
+    assert done["paths"] == planned["paths"]
+    ledger = ".osiris/"
+    after = {path: content for path, content in tree(used.root).items() if not path.startswith(ledger)}
+    assert after.keys() == {
+        path
+        for path in before
+        if not path.startswith(ledger) and not f"{path}/".startswith(tuple(f"{p}/" for p in due))
+    }
+    assert {path: after[path][2] for path in after} == {path: before[path][2] for path in after}
+    assert used.run("maintenance", "clean", "--apply", "--json").json["paths"] == []
+    used.run("index", "verify")
+
+
+def test_the_guard_against_the_old_logs_folder_is_among_the_tests_that_ci_runs(shop: Shop) -> None:
+    """The guard itself is ``tests/regression``: what is written when anything runs, and what the sources name."""
+    assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text("utf-8")
+    [options] = re.findall(r"^test: .*\n\t.* pytest (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert options.endswith('-m "not slow"'), "it names no folder, so it takes all of them"
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not slow", "tests/regression"],
+        check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "test_compiling_and_running_writes_to_the_places_of_the_layout_alone" in found
+    assert "test_no_code_but_the_migration_names_the_old_places" in found
+    shop.run("run", "orders")
+    assert not {"logs", "compiled"} & {path.name for path in shop.root.rglob("*")}
 
 
 def test_the_sample_config_is_valid_and_wrong_ones_say_where_and_what_to_do(shop: Shop) -> None:
@@ -179,9 +255,16 @@ def test_the_index_is_derived_and_gives_the_same_bytes_again(used: Shop) -> None
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_the_help_tells_of_the_layout_and_of_profiles(shop: Shop) -> None:
-    text = shop.run("--help").out
-    for word in ("build/", "run_logs/", "aiop/", ".osiris/", "OSIRIS_PROFILE"):
-        assert word in text
+def test_the_help_the_adr_and_the_guide_tell_of_the_layout_and_of_profiles(shop: Shop) -> None:
+    adr = ROOT / "docs" / "adr" / "0028-filesystem-contract.md"
+    guide = ROOT / "docs" / "guides" / "filesystem_contract_v1.md"
+    for text in (shop.run("--help").out, adr.read_text("utf-8"), guide.read_text("utf-8")):
+        for word in ("build/", "run_logs/", "aiop/", ".osiris/"):
+            assert word in text
+        assert "profile" in text.lower()
+    assert "OSIRIS_PROFILE" in shop.run("--help").out
     for verb in ("compile", "run"):
         assert "--profile" in shop.run(verb, "--help").out
+    assert "Status: accepted" in adr.read_text("utf-8")
+    assert guide in PAGES, "each of its commands is run"
+    assert "osiris compile daylight --profile prod" in guide.read_text("utf-8")

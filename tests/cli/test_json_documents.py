@@ -9,24 +9,15 @@ from typing import Any
 import pytest
 
 from tests.cli.shop import Shop
+from tests.docs.test_json_output import shapes
 
 DOCS = Path(__file__).parents[2] / "docs"
-STEP = "step"
+STEP = "StepSummary"
 
 
 def documented(name: str) -> set[str]:
-    """The keys of the first object in the line of ``docs/json-output.md`` that describes ``name``."""
-    page = (DOCS / "json-output.md").read_text("utf-8")
-    [line] = re.findall(rf"^(?:\| `{name}` \||A \*\*{name}\*\* is) (.*)$", page, re.MULTILINE)
-    start = line.index("{")
-    end, depth = start, 0
-    while depth or end == start:
-        depth += {"{": 1, "}": -1}.get(line[end], 0)
-        end += 1
-    inner = line[start + 1 : end - 1]
-    while inner != (inner := re.sub(r"\{[^{}]*\}|\[[^\[\]]*\]", "", inner)):
-        pass
-    return {part.split(":")[0].strip() for part in inner.split(",")}
+    """The keys of the object in ``docs/json-output.md`` that describes ``name``, a verb or an object."""
+    return set(shapes()[name])
 
 
 def record_keys() -> list[str]:

@@ -1,7 +1,8 @@
-"""Every verb has its place in the documentation of the JSON output, and in the help."""
+"""Every verb and every object has its place in the documentation of the JSON output, and every verb in the help."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 
 from osiris.cli.main import COMMANDS, cli
 from osiris.cli.verb import READING_EXITS, Verb
+from scripts.write_schemas import documents, schemas
 
 PAGE = Path(__file__).parents[2] / "docs" / "json-output.md"
 
@@ -25,9 +27,36 @@ def verbs() -> Iterator[tuple[str, click.Command]]:
             yield noun, command
 
 
-def test_every_verb_has_a_row_in_the_page_about_json_and_none_is_there_for_nothing() -> None:
-    rows = set(re.findall(r"^\| `([a-z ]+)` \|", PAGE.read_text("utf-8"), re.MULTILINE))
-    assert rows == {name for name, _ in verbs()}
+def shapes() -> dict[str, list[str]]:
+    """The keys of each verb's document and of each object, in the order in which the page has them."""
+    found = {}
+    for name, text in re.findall(r"^- `([\w -]+)`: `\{(.*?)\}`", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        while text != (text := re.sub(r"\{[^{}]*\}|\[[^\[\]]*\]", "", text)):
+            pass
+        found[name] = [part.split(":")[0].strip() for part in text.split(",")]
+    return found
+
+
+def test_the_page_has_every_document_and_every_object_with_its_fields_in_their_order_and_none_for_nothing() -> None:
+    objects = {
+        name: list(part["properties"])
+        for text in schemas().values()
+        for name, part in json.loads(text)["$defs"].items()
+        if "properties" in part
+    }
+    printed = {typed: list(document.__struct_fields__) for typed, document in documents().items() if typed != "error"}
+    inner = objects.keys() - {document.__name__ for document in documents().values()} - {"RunRecord"}
+    assert shapes() == {**printed, **{name: objects[name] for name in inner | {"JournalHead"}}}
+
+
+def test_every_object_that_the_page_speaks_of_is_one() -> None:
+    spoken = set(re.findall(r"\b[A-Z][a-z]+[A-Z]\w+", " ".join(re.findall(r"`(\{[^`]*)`", PAGE.read_text("utf-8")))))
+    assert spoken
+    assert spoken <= {*shapes(), "RunRecord"}
+
+
+def test_no_line_of_the_page_is_wider_than_120_characters() -> None:
+    assert [line for line in PAGE.read_text("utf-8").splitlines() if len(line) > 120] == []
 
 
 def test_every_verb_has_examples_that_call_it_an_exit_status_and_json() -> None:

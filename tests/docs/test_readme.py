@@ -6,6 +6,10 @@ import re
 from pathlib import Path
 
 from tests.docs.pages import ROOT, blocks, run_page
+from tests.docs.test_json_output import verbs
+
+LONGEST = 120
+"""Lines: the README stays one page."""
 
 
 def test_every_command_of_the_readme_works(tmp_path: Path) -> None:
@@ -24,8 +28,25 @@ def test_the_two_commands_that_set_everything_up_are_run_by_ci() -> None:
     assert all(re.search(rf"^{command}$", ci, re.MULTILINE) for command in named)
 
 
+def test_the_readme_is_one_page_that_names_every_verb_and_leads_to_every_page() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) <= LONGEST
+    rows = text.split("## All verbs")[1].split("\n\n")[1].splitlines()[2:]
+    named = [part.strip() for row in rows for part in re.split(r"[;|]|,(?= `)", row)]
+    verbs_named = {
+        f"{noun} {verb.strip()}".strip()
+        for part in named
+        if (found := re.fullmatch(r"`(\w+)`(.*)", part))
+        for noun, said in [found.groups()]
+        for verb in said.split(",")
+    }
+    assert verbs_named == {name for name, _ in verbs()}
+    linked = {(ROOT / target).resolve() for target in re.findall(r"\]\(([^)#:]+)\)", text)}
+    assert set((ROOT / "docs").rglob("*.md")) <= linked
+
+
 def test_every_link_between_pages_leads_somewhere() -> None:
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
