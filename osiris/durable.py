@@ -10,6 +10,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ else:
 _LEFT_BEHIND_S = 24 * 3600
 _PIECE_BYTES = 1 << 20
 _LONGEST_COPY_BYTES = 1 << 30
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp", re.DOTALL)
 _REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -206,7 +208,7 @@ def _copy_behind(path: Path, target: int) -> None:
 
 
 def make_temporary_beside(target: Path) -> Path:
-    """A new folder beside ``target``, to be filled and moved there.
+    """A new folder beside ``target``, to be filled and moved there. Others' files that end in ``.tmp`` stay.
 
     Those that dead processes left behind go once they are a day older than this one, by the file system's own clock: a
     process that still fills one cannot be told from a dead one on another machine or in another container.
@@ -217,7 +219,7 @@ def make_temporary_beside(target: Path) -> Path:
     made_s = temporary.stat().st_mtime
     for left in target.parent.glob(".*.tmp"):
         with contextlib.suppress(FileNotFoundError):
-            if made_s - left.stat().st_mtime > _LEFT_BEHIND_S:
+            if _TEMPORARY.fullmatch(left.name) and made_s - left.stat().st_mtime > _LEFT_BEHIND_S:
                 remove_tree(left)
     return temporary
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -36,6 +37,8 @@ _REFERENCE = re.compile(r"^\$\{[^}]*\}$")
 _SHORTEST_LINE = 8
 _LONGEST_SPELLED = 200
 _SHORTEST_IN_BASE64 = 6
+_LONGEST_TAIL = 200
+"""So much of what follows a secret in base64 goes with it; without a bound a long text takes time by its square."""
 _CUT = re.compile(r"\.\.\.|…")
 _SPELLINGS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
@@ -129,13 +132,15 @@ class Redactor:
 
 
 _known = Redactor()
+_remembering = threading.Lock()
 
 
 def remember(redactor: Redactor) -> None:
     """From now on ``known_secrets()`` masks these secrets too, to the end of the process."""
     global _known  # noqa: PLW0603 - stderr and the crash log belong to the process, and so does what is masked there
-    if redactor.secrets - _known.secrets:
-        _known = Redactor(_known.secrets | redactor.secrets) if _known.secrets else redactor
+    with _remembering:  # two runs that begin at once must not forget each other's
+        if redactor.secrets - _known.secrets:
+            _known = Redactor(_known.secrets | redactor.secrets) if _known.secrets else redactor
 
 
 def known_secrets() -> Redactor:
@@ -194,7 +199,7 @@ def _pattern(forms: list[str]) -> re.Pattern[str]:
     for form in in_one_line:
         content = form.encode("utf-8", "surrogatepass")
         wanted += [content.hex(), content.hex().upper()]
-        wanted += [f"{re.escape(inner)}[A-Za-z0-9+/_-]*={{0,2}}" for inner in _in_base64(content)]
+        wanted += [f"{re.escape(inner)}[A-Za-z0-9+/_-]{{0,{_LONGEST_TAIL}}}={{0,2}}" for inner in _in_base64(content)]
     return re.compile(f"(?=({'|'.join(dict.fromkeys(wanted))}))")
 
 

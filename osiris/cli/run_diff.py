@@ -108,15 +108,15 @@ def _compare_builds(
     configs = [read_configs(project, before, old), read_configs(project, after, new)]
     gone += [
         f"the build of {run_name(record)} is gone: the configs of its steps are not compared key by key"
-        for record, config in zip((before, after), configs, strict=True)
-        if config is None
+        for record, manifest, config in zip((before, after), (old, new), configs, strict=True)
+        if len(config) < len(manifest.steps)
     ]
     changes = compare_manifests(old, new, before_configs=configs[0], after_configs=configs[1])
     changes = msgspec.structs.replace(
         changes, params={name: _masked_pair(name, *pair) for name, pair in changes.params.items()}
     )
     sides = [
-        _flat({step.id: msgspec.to_builtins(step) for step in manifest.steps}, config or {})
+        _flat({step.id: msgspec.to_builtins(step) for step in manifest.steps}, config)
         for manifest, config in zip((old, new), configs, strict=True)
     ]
     values = {

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -65,6 +66,7 @@ class Journal:
         self._group = GroupCommit(self._append_batch)
         self._known = START
         self._origin = ""
+        self._holder = 0
 
     @property
     def known(self) -> Position:
@@ -84,8 +86,10 @@ class Journal:
         """How far the journal reaches that nobody will take back any more, and that has reached the disk.
 
         It waits for an append that is going on, since that may yet fail; exit 6 past the deadline. The last writer may
-        have been killed before its sync, so that is done here.
+        have been killed before its sync, so that is done here. A thread that holds the lock does not wait for itself.
         """
+        if self._holder == threading.get_ident():
+            return self.settled_locked()
         with self.quiet(timeout_s):
             extent = self._extent()
         return self._synced(extent)
@@ -121,9 +125,11 @@ class Journal:
         Only a repair goes ``behind_fence``.
         """
         self._take(behind_fence=behind_fence)
+        self._holder = threading.get_ident()
         try:
             yield
         finally:
+            self._holder = 0
             self._lock.release()
 
     def _take(self, *, behind_fence: bool = False) -> None:

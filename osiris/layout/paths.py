@@ -56,3 +56,10 @@ class FilesystemContract:
 
 def _join(*parts: str) -> str:
     return PurePosixPath(*(part for part in parts if part)).as_posix()
+
+
+def is_below(path: str, root: str) -> bool:
+    """Whether ``path``, relative to the project, is plain (no ``..``, not absolute) and lies below ``root``."""
+    names, above = path.split("/"), PurePosixPath(root).parts
+    is_plain = "\0" not in path and not {"", ".", ".."} & set(names)
+    return is_plain and len(names) > len(above) and tuple(names[: len(above)]) == above

@@ -7,7 +7,6 @@ about lines of earlier ones is edited into the finished files, so that one pass 
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 from collections.abc import Iterator
 from itertools import pairwise
@@ -165,15 +164,3 @@ def _swap(fresh: Path, directory: Path) -> None:
         durable.move(path, old / path.name)
     for path in wanted:
         durable.move(path, directory / path.name)
-
-
-def lines_backward(path: Path) -> Iterator[bytes]:
-    """The lines of a file, last first, without reading it whole; a last line without its newline is left out."""
-    if path.stat().st_size == 0:
-        return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        end = content.rfind(b"\n") + 1
-        while end > 0:
-            start = content.rfind(b"\n", 0, end - 1) + 1
-            yield content[start:end]
-            end = start

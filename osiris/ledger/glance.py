@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import msgspec
-
 from osiris.ledger import checkpoint
 from osiris.ledger.fold import load_fold
-from osiris.ledger.fresh_index import lines_backward
+from osiris.ledger.record_lines import lines_backward
 from osiris.projections.pipelines import PIPELINES_PATH, PipelineSummary, decode_pipelines
 from osiris.projections.runs import RUNS, RUNS_PATH, RunRecord, RunsState, decode_record, open_record
 
@@ -28,7 +26,7 @@ def glance_at_runs(index_dir: Path, limit: int) -> list[RunRecord]:
 
 def glance_at_pipelines(index_dir: Path) -> dict[str, PipelineSummary]:
     """The pipelines that the index knows, by slug."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
+    with contextlib.suppress(OSError, ValueError):
         return decode_pipelines((index_dir / PIPELINES_PATH).read_bytes())
     return {}
 
@@ -37,7 +35,7 @@ def _runs(index_dir: Path) -> Iterator[RunRecord]:
     yield from _open_runs(index_dir / checkpoint.DATABASE)
     with contextlib.suppress(OSError, ValueError):  # a file that shrinks meanwhile is a ValueError of mmap
         for line in lines_backward(index_dir / RUNS_PATH):
-            with contextlib.suppress(msgspec.MsgspecError):
+            with contextlib.suppress(ValueError):  # msgspec's errors, and bytes that are no UTF-8
                 yield decode_record(line)
 
 

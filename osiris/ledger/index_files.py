@@ -63,10 +63,17 @@ def _apply_to_file(
             case Prepend(line=line):
                 content = line + content
             case Revise(key=key, edit=edit):
-                content = revise(content, key, edit)
+                content = _revised(target, content, key, edit)
             case Write():
                 raise TypeError(f"{path} is both written whole and changed by lines")
     return _replace(directory, target, content) if content != before else None
+
+
+def _revised(target: Path, content: bytes, key: bytes, edit: Edit) -> bytes:
+    try:
+        return revise(content, key, edit)
+    except ValueError as cause:  # msgspec's errors, bytes that are no UTF-8, a last line without its end
+        raise IndexDrift(f"{target} has a line that is no run record") from cause
 
 
 def revise(content: bytes, key: bytes, edit: Edit) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import mmap
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,8 +16,8 @@ from osiris.documents.wording import shown
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.events.runs import RunStarted
 from osiris.ledger.fold import Fold
-from osiris.ledger.fresh_index import lines_backward
 from osiris.ledger.ledger import Ledger, interruption, unknown_pipeline
+from osiris.ledger.record_lines import lines_backward, lines_beginning_with, lines_forward
 from osiris.projections.counters import COUNTERS, CountersState
 from osiris.projections.pipelines import PIPELINES, LastCompile, PipelinesState, PipelineSummary
 from osiris.projections.runs import (
@@ -31,6 +30,7 @@ from osiris.projections.runs import (
     decode_record,
     is_imported,
     line_beginning,
+    line_parts,
     open_record,
     run_key,
 )
@@ -91,7 +91,8 @@ def each_run(ledger: Ledger, wanted: RunFilter) -> Iterator[RunRecord]:
         known = {*fold.state(PIPELINES, PipelinesState).pipelines, *fold.state(COUNTERS, CountersState).last_value}
         if wanted.pipeline not in known:
             raise unknown_pipeline(wanted.pipeline, known)
-    return filter(wanted.wants, _records(ledger, wanted.pipeline))
+    holding = line_parts(profile=wanted.profile, status=wanted.status, tag=wanted.tag)
+    return filter(wanted.wants, _records(ledger, wanted.pipeline, holding))
 
 
 def ended_runs(ledger: Ledger) -> Iterator[RunRecord]:
@@ -182,15 +183,15 @@ def _fold(ledger: Ledger) -> Fold:
     return fold
 
 
-def _records(ledger: Ledger, pipeline: str) -> Iterator[RunRecord]:
-    """Records newest first, of one pipeline or of all."""
+def _records(ledger: Ledger, pipeline: str, holding: tuple[bytes, ...] = ()) -> Iterator[RunRecord]:
+    """Records newest first, of one pipeline or of all; of those that have ended only lines with ``holding`` in them."""
     still_open = _open_records(ledger, _fold(ledger))
     yield from still_open
     shown = {run_name(record) for record in still_open}  # one that ends meanwhile gets a line as well
     if pipeline:
-        ended = _ended(ledger, by_pipeline_path(pipeline), _lines_forward)
+        ended = _ended(ledger, by_pipeline_path(pipeline), partial(lines_forward, holding=holding))
     else:
-        ended = _ended(ledger, RUNS_PATH, lines_backward)
+        ended = _ended(ledger, RUNS_PATH, partial(lines_backward, holding=holding))
     yield from (record for record in ended if run_name(record) not in shown)
 
 
@@ -209,7 +210,7 @@ def _open_record(started: RunStarted, *, dead: bool) -> RunRecord:
 
 def _matching(ledger: Ledger, beginning: str) -> Iterator[RunRecord]:
     yield from (record for record in _open_records(ledger, _fold(ledger)) if record.run_id.startswith(beginning))
-    yield from _ended(ledger, RUNS_PATH, partial(_lines_with, line_beginning(beginning)))
+    yield from _ended(ledger, RUNS_PATH, partial(lines_beginning_with, line_beginning(beginning)))
 
 
 def _ended(ledger: Ledger, relative: str, read: Callable[[Path], Iterator[bytes]]) -> Iterator[RunRecord]:
@@ -230,32 +231,10 @@ def _ended(ledger: Ledger, relative: str, read: Callable[[Path], Iterator[bytes]
         return
 
 
-def _lines_forward(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from file
-
-
-def _lines_with(key: bytes, path: Path) -> Iterator[bytes]:
-    """The lines that begin with ``key``, last first."""
-    if path.stat().st_size == 0:
-        return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = len(content)
-        while (start := _last_line_start(content, key, start)) >= 0:
-            yield content[start : content.find(b"\n", start)]
-
-
-def _last_line_start(content: mmap.mmap, key: bytes, before: int) -> int:
-    found = content.rfind(b"\n" + key, 0, before)
-    if found >= 0:
-        return found + 1
-    return 0 if before > 0 and content[: len(key)] == key else -1
-
-
 def _decoded(line: bytes, path: Path) -> RunRecord:
     try:
         return decode_record(line)
-    except msgspec.MsgspecError as cause:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as cause:
         raise OsirisError(
             f"{path} has a line that is no run record: {cause}",
             "Run `osiris index rebuild`.",

@@ -129,10 +129,14 @@ def start_run(ledger: Ledger, request: RunRequest, contract: FilesystemContract)
 
 
 def finish_run(ledger: Ledger, run: StartedRun, end: RunFinished) -> Entry:
-    """Record the run's last event and let its lock go, so that it is alive until its end is in the journal."""
-    entry = ledger.record_end(end)
-    ledger.forget(run.started.session)
-    run.session_lock.release()
+    """Record the run's last event and let its lock go, so that it is alive until its end is in the journal.
+
+    Where that cannot be recorded the lock goes as well: the next writing command then records an interruption, and the
+    run does not stay running for as long as this process lives.
+    """
+    with run.session_lock:
+        entry = ledger.record_end(end)
+        ledger.forget(run.started.session)
     return entry
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from osiris import durable
 from osiris.errors import OsirisError, disk_error
+from osiris.layout.paths import is_below
 from osiris.ledger.runs import import_runs
 from osiris.locks import acquire
 from osiris.migration.convert import ARTIFACTS_NAME, write_converted
@@ -118,6 +119,9 @@ def _sweep(logs: Path) -> None:
 
 def _place(project: Project, run: PlannedRun) -> str:
     """Make the run's folder and move its files there; why not, if something else is in the way."""
+    root = project.config.filesystem.run_logs_dir
+    if not is_below(run.event.run_logs_path, root):  # recorded by an earlier try, and edited since, or renamed
+        return f"the journal says that its place is {run.event.run_logs_path}, which is not below {root}/"
     target = project.path(run.event.run_logs_path)
     try:
         if not target.is_dir():

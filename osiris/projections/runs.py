@@ -82,6 +82,15 @@ def line_beginning(run_id_beginning: str) -> bytes:
     return b'{"run_id":' + msgspec.json.encode(run_id_beginning)[:-1]
 
 
+def line_parts(*, profile: str = "", status: str | None = None, tag: str = "") -> tuple[bytes, ...]:
+    """What stands in the line of every run that has these, and perhaps in others; what is empty is not asked for."""
+    encode = msgspec.json.encode
+    parts = [encode(tag)] if tag else []
+    parts += [b'"profile":' + encode(profile) + b","] if profile else []
+    parts += [b'"status":' + encode(status) + b","] if status else []
+    return tuple(parts)
+
+
 def open_record(started: RunStarted, status: RunStatus = "running", error: RunError | None = None) -> RunRecord:
     """The record of a run that has no end in the journal."""
     return _record(started, status, error, 0, None)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from osiris.compiler.manifest import Manifest
-from osiris.compiler.render import MANIFEST_FILE, parse_manifest
 from osiris.errors import OsirisError
 from osiris.events.runs import RunStarted
 from osiris.ledger.queries import RunFilter, list_runs
 from osiris.project import Project
 from osiris.projections.runs import RunRecord
 from osiris.runner.comparison import ManifestChanges, changed_values, compare_manifests, compare_steps
+from osiris.runner.run_files import read_configs, read_manifest
 from osiris.runner.summary import Delta, PreviousAttempt, StepSummary, read_summary
 
 _LOOKED_AT = 200
@@ -86,18 +84,6 @@ def delta_to(
     )
 
 
-def read_manifest(project: Project, manifest_path: str, manifest_hash: str, *other: Path) -> Manifest | None:
-    """The manifest with this hash, from ``manifest_path`` or one of ``other``; None where none of them has it."""
-    for path in (project.path(manifest_path), *other):
-        try:
-            manifest = parse_manifest(path.read_bytes(), path.name)
-        except (OSError, OsirisError, ValueError):
-            continue
-        if manifest.manifest_hash == manifest_hash:
-            return manifest
-    return None
-
-
 def _ended(project: Project, started: RunStarted) -> list[RunRecord]:
     """The newest runs of the pipeline and profile that have ended, newest first, without this one."""
     wanted = RunFilter(pipeline=started.pipeline_slug, profile=started.profile)
@@ -124,27 +110,15 @@ def _changes(
 ) -> ManifestChanges | None:
     if before.manifest_hash == started.manifest_hash:
         return ManifestChanges()
-    copy = project.path(before.run_logs_path) / MANIFEST_FILE
-    old = read_manifest(project, before.build_manifest_path, before.manifest_hash, copy)
+    old = read_manifest(project, before)
     if old is None or manifest is None:
         return None
     return compare_manifests(
         old,
         manifest,
-        before_configs=_configs(project.path(before.build_manifest_path).parent, old),
-        after_configs=_configs(project.path(started.manifest_path).parent, manifest),
+        before_configs=read_configs(project, before, old),
+        after_configs=read_configs(project, started, manifest),
     )
-
-
-def _configs(build: Path, manifest: Manifest) -> dict[str, dict[str, Any]]:
-    """The step configs that can be read."""
-    found: dict[str, dict[str, Any]] = {}
-    for step in manifest.steps:
-        try:
-            found[step.id] = msgspec.json.decode((build / step.config).read_bytes(), type=dict[str, Any])
-        except (OSError, ValueError, msgspec.MsgspecError):
-            continue
-    return found
 
 
 def _attempt(record: RunRecord | None) -> PreviousAttempt | None:

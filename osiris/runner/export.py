@@ -71,11 +71,19 @@ def export_pack(pack: Path, name: str) -> ExportedPack:
 def save_export(exported: ExportedPack, path: Path, *, force: bool) -> bool:
     """Put the zip at ``path`` in one step; False where the same bytes stand there already.
 
-    Another file there is an error, unless ``force`` is given. Raises exit 7 where the disk does not take it.
+    Another file there is an error, unless ``force`` is given; what is no file, such as a device, is never replaced.
+    Raises exit 7 where the disk does not take it.
     """
     try:
         if path.is_file() and path.stat().st_size == len(exported.content) and path.read_bytes() == exported.content:
             return False
+        if path.exists() and not path.is_file():
+            raise OsirisError(
+                f"{path} is not a file, and is not replaced",
+                "Name a file with --out.",
+                code="aiop.exists",
+                path=str(path),
+            )
         if path.exists() and not force:
             raise OsirisError(
                 f"{path} exists already and is something else",

@@ -1,29 +1,33 @@
 """The pack of a run whose process died: from its first event, its manifest and what its own log still tells.
 
 It is written by the command that notices, before that records the end. Nothing here keeps the end from being recorded:
-what cannot be read is left out, and a disk that does not take the pack is a warning.
+what cannot be read is left out, and a disk that does not take the pack is a warning. The places come from the journal,
+which somebody may have edited: nothing is written outside the layout, and nothing is removed but this run's own pack.
 """
 
 from __future__ import annotations
 
+import glob
 import logging
+import os
 from pathlib import Path
 
 from osiris import durable
 from osiris.clock import parse_rfc3339
 from osiris.compiler.manifest import Manifest
-from osiris.compiler.render import MANIFEST_FILE
 from osiris.errors import OsirisError
 from osiris.events.runs import RunInterrupted, RunStarted
+from osiris.layout.paths import is_below
 from osiris.ledger.ledger import interruption
 from osiris.locks import acquire
 from osiris.project import Project
-from osiris.runner.earlier import look_back, read_manifest
+from osiris.runner.earlier import look_back
 from osiris.runner.log_reader import read_events
 from osiris.runner.pack import RunFacts, write_pack
+from osiris.runner.run_files import read_manifest
 from osiris.runner.run_log import LoggedEvent
 from osiris.runner.status_file import write_status
-from osiris.runner.summary import StepStatus, StepSummary, read_summary
+from osiris.runner.summary import RunSummary, StepStatus, StepSummary, read_summary
 
 _LOCK_NAME = "packs.lock"
 _ENDINGS: dict[str, StepStatus] = {
@@ -49,11 +53,15 @@ def pack_interrupted(project: Project, started: RunStarted, noticed_at: str) -> 
 
 
 def _pack(project: Project, started: RunStarted, noticed_at: str) -> str:
+    filesystem = project.config.filesystem
+    _refuse_elsewhere(started.aiop_path, filesystem.aiop_dir)
+    _refuse_elsewhere(started.run_logs_path, filesystem.run_logs_dir)
     directory, folder = project.path(started.aiop_path), project.path(started.run_logs_path)
-    noticed_before = _noticed_before(directory, started)
-    if noticed_before:
+    standing = read_summary(directory)
+    is_own = standing is not None and (standing.pipeline_slug, standing.run_id) == _name(started)
+    if standing is not None and is_own and (noticed_before := _noticed_before(standing)):
         return noticed_before
-    manifest = read_manifest(project, started.manifest_path, started.manifest_hash, folder / MANIFEST_FILE)
+    manifest = read_manifest(project, started)
     ended = RunInterrupted(
         run_id=started.run_id,
         pipeline_slug=started.pipeline_slug,
@@ -68,31 +76,49 @@ def _pack(project: Project, started: RunStarted, noticed_at: str) -> str:
         manifest=manifest,
         earlier=look_back(project, started, manifest),
     )
-    _clear(directory)
-    write_pack(directory, facts, folder, events_tail=project.config.filesystem.artifacts.save_events_tail)
+    _clear(directory, is_own=is_own)
+    write_pack(directory, facts, folder, events_tail=filesystem.artifacts.save_events_tail)
     if folder.is_dir():
         write_status(folder, started, ended)
     return noticed_at
 
 
-def _noticed_before(directory: Path, started: RunStarted) -> str:
-    """When the pack that stands was made; "" where none stands, or one that the run itself had time to make."""
-    summary = read_summary(directory)
-    if summary is None or summary.status != "interrupted" or summary.run_id != started.run_id:
-        return ""
+def _name(started: RunStarted) -> tuple[str, str]:
+    return started.pipeline_slug, started.run_id
+
+
+def _refuse_elsewhere(path: str, root: str) -> None:
+    if not is_below(path, root):
+        raise OsirisError(
+            f"its journal entry names {path!r}, which is no place below {root}/",
+            "The journal was edited, or that folder was renamed in osiris.yaml.",
+            code="pack.misplaced",
+            path=path,
+        )
+
+
+def _noticed_before(standing: RunSummary) -> str:
+    """When the run's pack that stands was made; "" where it is one that the run itself had time to make."""
     try:
-        parse_rfc3339(summary.completed_at)
+        parse_rfc3339(standing.completed_at)
     except ValueError:
         return ""
-    return summary.completed_at
+    return standing.completed_at if standing.status == "interrupted" else ""
 
 
-def _clear(directory: Path) -> None:
-    """Take away what the dead run had begun, or had finished without coming to record it."""
-    for begun in directory.parent.glob(f".{directory.name}.*.tmp"):
+def _clear(directory: Path, *, is_own: bool) -> None:
+    """Take away what the dead run had begun, or had finished without coming to record it; else it is an error."""
+    for begun in directory.parent.glob(f".{glob.escape(directory.name)}.*.tmp"):
         durable.remove_tree(begun)
-    if directory.exists():
+    if is_own:
         durable.remove_tree(directory)
+    elif os.path.lexists(directory):
+        raise OsirisError(
+            f"{directory} is in its place, and is not its pack",
+            "Look what it is; Osiris removes nothing that it does not know.",
+            code="pack.occupied",
+            path=str(directory),
+        )
 
 
 def _steps(folder: Path, manifest: Manifest | None) -> tuple[StepSummary, ...]:

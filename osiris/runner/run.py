@@ -191,6 +191,23 @@ def _finish(
         error=_run_error(outcome.error),
     )
     steps = tuple(map(_summary, outcome.steps))
+    try:
+        _pack(project, build, started, finished, outcome, steps)
+    except (OSError, ValueError) as cause:
+        _log.warning("the run's pack and status could not be written: %s", cause)
+    finally:  # also where the pack meets a bug, or Ctrl-C comes a second time
+        entry = finish_run(project.ledger, run, finished)
+    return CompletedRun(record=ended_record(started, finished, entry.seq), steps=steps)
+
+
+def _pack(
+    project: Project,
+    build: PipelineBuild,
+    started: RunStarted,
+    finished: RunFinished,
+    outcome: ExecutionOutcome,
+    steps: tuple[StepSummary, ...],
+) -> None:
     facts = RunFacts(
         started=started,
         finished=finished,
@@ -199,15 +216,11 @@ def _finish(
         manifest=build.manifest,
         earlier=look_back(project, started, build.manifest),
     )
-    try:
-        folder = project.path(started.run_logs_path)
-        tail = project.config.filesystem.artifacts.save_events_tail
-        write_pack(project.path(started.aiop_path), facts, folder, events_tail=tail)
-        write_status(folder, started, finished)
-    except (OSError, ValueError) as cause:
-        _log.warning("the run's pack and status could not be written: %s", cause)
-    entry = finish_run(project.ledger, run, finished)
-    return CompletedRun(record=ended_record(started, finished, entry.seq), steps=steps)
+    folder = project.path(started.run_logs_path)
+    write_pack(
+        project.path(started.aiop_path), facts, folder, events_tail=project.config.filesystem.artifacts.save_events_tail
+    )
+    write_status(folder, started, finished)
 
 
 def _rows(build: PipelineBuild, outcome: ExecutionOutcome, mode: str) -> int | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from osiris.runner.summary import read_steps
 
 if TYPE_CHECKING:
     from osiris.compiler.manifest import Manifest
+    from osiris.events.runs import RunStarted
     from osiris.project import Project
 
 
@@ -35,30 +37,28 @@ def run_files(project: Project, folder: str) -> tuple[RunFile, ...]:
         raise disk_error("list", folder, cause) from cause
 
 
-def read_manifest(project: Project, record: RunRecord) -> Manifest | None:
+def read_manifest(project: Project, run: RunRecord | RunStarted) -> Manifest | None:
     """The manifest that a run ran, from its build or its folder; None where neither has it unchanged any more."""
     from osiris.compiler.render import MANIFEST_FILE, parse_manifest  # noqa: PLC0415 - `osiris runs list` needs it not
 
-    for path in (record.build_manifest_path, f"{record.run_logs_path}/{MANIFEST_FILE}"):
+    for path in (_manifest_path(run), f"{run.run_logs_path}/{MANIFEST_FILE}"):
         try:
             manifest = parse_manifest(project.path(path).read_bytes(), path)
-        except (OSError, OsirisError):
+        except (OSError, OsirisError, ValueError):  # the last for a path that no file can have
             continue
-        if manifest.manifest_hash == record.manifest_hash:
+        if manifest.manifest_hash == run.manifest_hash:
             return manifest
     return None
 
 
-def read_configs(project: Project, record: RunRecord, manifest: Manifest) -> Mapping[str, Mapping[str, Any]] | None:
-    """The resolved config of each step, from the run's build; None where one of them cannot be read."""
-    folder = project.path(record.build_manifest_path).parent
-    try:
-        return {
-            step.id: msgspec.json.decode((folder / step.config).read_bytes(), type=dict[str, Any])
-            for step in manifest.steps
-        }
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+def read_configs(project: Project, run: RunRecord | RunStarted, manifest: Manifest) -> dict[str, dict[str, Any]]:
+    """The resolved config of each step, from the run's build, as far as they can be read."""
+    folder = project.path(_manifest_path(run)).parent
+    found: dict[str, dict[str, Any]] = {}
+    for step in manifest.steps:
+        with contextlib.suppress(OSError, ValueError):
+            found[step.id] = msgspec.json.decode((folder / step.config).read_bytes(), type=dict[str, Any])
+    return found
 
 
 def step_ids(project: Project, record: RunRecord) -> tuple[str, ...]:
@@ -67,6 +67,10 @@ def step_ids(project: Project, record: RunRecord) -> tuple[str, ...]:
     if manifest is not None:
         return tuple(step.id for step in manifest.steps)
     return tuple(step.id for step in read_steps(project.path(record.aiop_path)))
+
+
+def _manifest_path(run: RunRecord | RunStarted) -> str:
+    return run.build_manifest_path if isinstance(run, RunRecord) else run.manifest_path
 
 
 def _files(folder: Path, shown: str) -> Iterator[RunFile]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from osiris.redaction import known_secrets
 from osiris.runner.run_log import RunLog
 
 if TYPE_CHECKING:
@@ -56,11 +57,12 @@ class _LogHandler(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One record, with its traceback."""
+        """One record, with its traceback; it may be another run's of this process, whose secrets this log knows not."""
         step = record.name.removeprefix(f"{STEPS_LOGGER}.") if record.name.startswith(STEPS_LOGGER) else record.name
         details = [_format_exception(record.exc_info)] if record.exc_info and record.exc_info[0] else []
         details += [record.stack_info] if record.stack_info else []
-        self._log.note(record.levelname.lower(), step, readable_record(record), "\n".join(details))
+        scrub = known_secrets().scrub
+        self._log.note(record.levelname.lower(), step, scrub(readable_record(record)), scrub("\n".join(details)))
 
 
 def _log_thread(died: threading.ExceptHookArgs) -> None:

@@ -156,6 +156,16 @@ def test_a_file_that_is_something_else_is_not_replaced_without_being_told_to(use
     assert used.leftovers() == []
 
 
+def test_what_is_no_file_is_never_replaced_by_an_export(used: Shop) -> None:
+    os.mkfifo(used.root / "pipe.zip")
+    (used.root / "link.zip").symlink_to("pipe.zip")
+    for name in ("pipe.zip", "link.zip"):
+        error = used.run("aiop", "export", "last", "--out", name, "--force", "--json", check=2).json["error"]
+        assert error["message"] == f"{name} is not a file, and is not replaced"
+    assert (used.root / "pipe.zip").is_fifo()
+    assert (used.root / "link.zip").is_symlink()
+
+
 def test_an_export_goes_into_a_folder_that_is_named_and_says_that_the_annex_is_gone(used: Shop) -> None:
     shutil.rmtree(pack_of(used) / "annex")
     document = used.run("aiop", "export", "last", "--out", "data", "--json").json

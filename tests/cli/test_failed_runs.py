@@ -134,12 +134,23 @@ def test_a_value_of_a_megabyte_in_an_error_does_not_keep_the_end_from_being_reco
     assert shop.runs()[0]["status"] == "failed"
 
 
-def test_a_damaged_index_does_not_keep_a_runs_end_from_being_recorded(used: Shop) -> None:
+@pytest.mark.parametrize(("right", "damaged"), [(b'"run_id"', b'"run_ix"'), (b"success", b"succ\xff\xfes")])
+def test_a_damaged_index_does_not_keep_a_runs_end_from_being_recorded(used: Shop, right: bytes, damaged: bytes) -> None:
     used.runs()  # the index of a project that was copied is compared once; from now on it is at home
     [path] = (used.root / ".osiris/index/by_pipeline").iterdir()
-    path.write_bytes(path.read_bytes().replace(b'"run_id"', b'"run_ix"'))
+    path.write_bytes(path.read_bytes().replace(right, damaged))
     slug = path.stem
     done = used.run("run", slug)
     assert "not compared" in done.err
     last = used.journal()[-1]
     assert (last["type"], last["status"]) == ("run.finished", "success")
+
+
+def test_a_line_of_the_index_that_is_not_text_is_named_and_a_tag_of_that_run_mends_it(used: Shop) -> None:
+    [run] = used.runs()
+    path = used.root / ".osiris/index/by_pipeline/orders.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"success", b"succ\xff\xfes"))
+    assert "is no run record" in used.run("runs", "list", "--pipeline", "orders", check=3).err
+    assert "rebuilding it" in used.run("runs", "tag", run["run_id"], "--add", "kept").err
+    assert used.runs()[0]["tags"] == ["kept"]
+    used.run("index", "verify")

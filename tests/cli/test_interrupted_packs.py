@@ -10,8 +10,10 @@ import sys
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
+from bench.long_histories import STARTED
 from osiris.project import open_project
 from osiris.runner.interrupted import pack_interrupted
 from tests.cli.shop import ENDLESS, ORDERS, Shop, environment, pipeline, running, step_started
@@ -114,7 +116,11 @@ def test_what_is_lost_of_a_killed_run_does_not_keep_its_end_from_being_recorded(
 def test_a_pack_that_the_dead_run_had_finished_itself_gives_way_to_what_the_ledger_says(used: Shop) -> None:
     killed = kill_one(used)
     folder = used.root / killed["aiop_path"]
-    shutil.copytree(used.root / used.runs()[1]["aiop_path"], folder)
+    earlier = used.runs()[1]
+    shutil.copytree(used.root / earlier["aiop_path"], folder)
+    summary = used.read(killed["aiop_path"] + "/summary.json")
+    renamed = summary.decode().replace(earlier["run_id"], killed["run_id"])
+    used.write(killed["aiop_path"] + "/summary.json", renamed)
     begun = folder.with_name(f".{folder.name}.0123456789abcdef.tmp")
     begun.mkdir()
     used.run("pipelines", "tag", "orders", "--add", "billing")
@@ -171,4 +177,43 @@ def test_a_command_loads_what_makes_a_pack_only_where_a_run_was_killed(used: Sho
     assert loaded("one") == "[]\n"
     kill_one(used)
     assert "osiris.runner.interrupted" in loaded("two")
+    assert used.types().count("run.interrupted") == 1
+
+
+def claim(shop: Shop, *, aiop_path: str, run_logs_path: str = "run_logs/orders/claimed") -> None:
+    """A dead run in the journal whose folders are where somebody wants them to be."""
+    project = open_project(shop.root, {})
+    claimed = msgspec.structs.replace(STARTED, run_id="claimed", number=99, pipeline_slug="orders")
+    project.ledger.record(msgspec.structs.replace(claimed, aiop_path=aiop_path, run_logs_path=run_logs_path))
+    project.ledger.close()
+
+
+@pytest.mark.parametrize("place", ["../letters", "pipelines", "aiop", "aiop/../pipelines", "absolute"])
+def test_a_pack_of_a_killed_run_goes_nowhere_but_below_its_root_whatever_the_journal_says(
+    used: Shop, place: str
+) -> None:
+    letters = used.root.parent / "letters"
+    letters.mkdir()
+    (letters / "dear.txt").write_text("dear")
+    before = {path for path in used.root.parent.rglob("*") if ".osiris" not in path.parts}
+    claim(used, aiop_path=str(letters) if place == "absolute" else place)
+    result = used.run("pipelines", "tag", "orders", "--add", "billing")
+    assert "the interrupted run claimed has no pack" in result.err
+    assert {path for path in used.root.parent.rglob("*") if ".osiris" not in path.parts} == before
+    assert used.types().count("run.interrupted") == 1
+    used.run("index", "verify")
+
+
+@pytest.mark.parametrize("what", ["another run's pack", "all packs of the pipeline", "a folder of somebody's"])
+def test_what_stands_in_the_place_of_a_killed_runs_pack_is_left_alone(used: Shop, what: str) -> None:
+    place = used.runs()[0]["aiop_path"]
+    if what == "all packs of the pipeline":
+        place = place.rpartition("/")[0]
+    if what == "a folder of somebody's":
+        place = "aiop/notes"
+        used.write("aiop/notes/dear.txt", "dear")
+    before = {path: path.is_file() and path.read_bytes() for path in (used.root / "aiop").rglob("*")}
+    claim(used, aiop_path=place)
+    assert "is not its pack" in used.run("pipelines", "tag", "orders", "--add", "billing").err
+    assert {path: path.is_file() and path.read_bytes() for path in (used.root / "aiop").rglob("*")} == before
     assert used.types().count("run.interrupted") == 1

@@ -67,7 +67,7 @@ def test_a_page_on_standard_output_links_from_the_working_folder(used: Shop) -> 
 def test_the_same_run_gives_the_same_bytes_and_replaces_the_page_in_one_step(used: Shop) -> None:
     used.run("runs", "show", "last", "--html", "page.html")
     first = used.read("page.html")
-    used.write("page.html", "old")
+    used.write("page.html", "<!DOCTYPE html>old")
     used.run("runs", "show", "last", "--html", "page.html")
     assert used.read("page.html") == first
     assert used.leftovers() == []
@@ -91,17 +91,21 @@ def test_with_json_the_page_is_written_and_the_usual_document_printed(used: Shop
     assert refused["error"]["code"] == "cli.usage"
 
 
-@pytest.mark.parametrize("target", ["data", "no/such/page.html", "fifo", "data/orders.csv/page.html", "x\ny" * 200])
-def test_what_is_no_place_for_a_file_is_refused_and_left_alone(used: Shop, target: str) -> None:
+@pytest.mark.parametrize(
+    "target", ["data", "data/orders.csv", "no/such/page.html", "fifo", "data/orders.csv/page.html", "x\ny" * 200]
+)
+def test_what_is_no_place_for_a_page_is_refused_and_left_alone(used: Shop, target: str) -> None:
     os.mkfifo(used.root / "fifo")
+    orders = used.read("data/orders.csv")
     refused = used.run("runs", "show", "last", "--html", target, check=2)
     assert refused.err.startswith("error: the page cannot be written to ")
     assert stat.S_ISFIFO((used.root / "fifo").stat().st_mode)
+    assert used.read("data/orders.csv") == orders
     assert used.leftovers() == []
 
 
 def test_a_link_to_a_page_stays_a_link(used: Shop) -> None:
-    used.write("real/page.html", "old")
+    used.write("real/page.html", "<!doctype html>old")
     (used.root / "page.html").symlink_to("real/page.html")
     page_of(used)
     assert (used.root / "page.html").is_symlink()

@@ -10,9 +10,11 @@ import pytest
 
 from osiris.errors import OsirisError
 from osiris.events.entry import seal
+from osiris.ledger import runs
 from osiris.ledger.ledger import Ledger
 from osiris.ledger.queries import RunFilter, get_run, latest_build, list_pipelines, list_runs, newest_build
-from osiris.ledger.runs import record_compile
+from osiris.ledger.runs import record_compile, tag_run
+from osiris.projections.runs import RunRecord
 from tests.histories import SteppingClock, begin, end, make_build, make_ledger
 
 
@@ -121,3 +123,21 @@ def test_an_ambiguous_run_is_named_so_that_each_name_finds_its_run(tmp_path: Pat
         get_run(ledger, "run-000001")
     names = caught.value.problem.split(": ")[1].split(", ")
     assert [get_run(ledger, name).pipeline_slug for name in names] == ["b", "a"]
+
+
+def test_a_run_is_tagged_without_waiting_for_oneself_where_others_wrote_and_the_index_was_damaged_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, other = make_ledger(tmp_path, lock_timeout_s=2), make_ledger(tmp_path)
+    end(ledger, begin(ledger))
+
+    def found(asked: Ledger, reference: str) -> RunRecord:
+        record = get_run(asked, reference)
+        if asked is ledger and not record.tags:
+            tag_run(other, reference, add=["others"], remove=[])
+            lines = tmp_path / "index" / "runs.jsonl"
+            lines.write_bytes(lines.read_bytes()[:-1])
+        return record
+
+    monkeypatch.setattr(runs, "get_run", found)
+    assert tag_run(ledger, "last", add=["mine"], remove=[]).tags == ("mine", "others")

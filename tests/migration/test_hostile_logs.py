@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osiris.migration.migrate import migrate as migrate_here
-from osiris.migration.plan import Wishes
+from osiris.migration.plan import Wishes, make_plan
 from osiris.project import open_project
 from osiris.runner.log_reader import read_events
 from tests.cli.shop import Shop, environment
@@ -126,3 +127,14 @@ def test_the_script_has_help_with_examples_and_exit_status(shop: Shop) -> None:
     text = click.unstyle(migrate(shop, "--help").out)
     assert "EXIT STATUS" in text
     assert "migrate_logs_to_contract.py --profile prod --apply" in text
+
+
+def test_a_place_that_the_journal_names_outside_of_the_run_folders_is_not_written_to(shop: Shop) -> None:
+    successful(shop.root / "logs")
+    project = open_project(shop.root, {})
+    [planned] = make_plan(project, shop.root / "logs", Wishes()).runs
+    project.ledger.record(msgspec.structs.replace(planned.event, run_logs_path="pipelines"))
+    project.ledger.close()
+    before = {path for path in shop.root.rglob("*") if ".osiris" not in path.parts}
+    assert "not below run_logs/" in migrate(shop, "--apply", check=2).out
+    assert {path for path in shop.root.rglob("*") if ".osiris" not in path.parts} == before

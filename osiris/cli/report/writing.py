@@ -13,6 +13,7 @@ from osiris.project import Project
 from osiris.projections.runs import RunRecord
 
 _STANDARD_OUTPUT = Path("-")
+_BEGINNING = b"<!doctype html>"
 
 html_option = click.option(
     "--html",
@@ -26,7 +27,7 @@ def write_report(project: Project, record: RunRecord, file: Path, *, as_json: bo
     """Write the page of the run to ``file``, in one step; the lines for standard output: its path, or the page.
 
     Links in a page on standard output are relative to the working folder. Exit 2 where ``file`` is something that is
-    no file, or where page and document would both go to standard output; exit 7 where the disk does not take it.
+    no file, or no page, or where both would go to standard output; exit 7 where the disk does not take it.
     """
     from osiris.cli.report.page import render  # noqa: PLC0415 - a run is mostly shown without a page
     from osiris.cli.report.sources import read_sources  # noqa: PLC0415
@@ -53,11 +54,19 @@ def _target(file: Path) -> Path:
         wrong = "" if target.parent.is_dir() else "there is no such folder"
         if target.exists() and not target.is_file():
             wrong = "it is a folder" if target.is_dir() else "it is not a file"
+        elif target.exists() and not _may_be_replaced(target):
+            wrong = "it is a file, and no page"
     except (OSError, ValueError, RuntimeError) as cause:
         raise _unwritable(file, str(cause)) from cause
     if wrong:
         raise _unwritable(file, wrong)
     return target
+
+
+def _may_be_replaced(target: Path) -> bool:
+    """Whether a page or nothing stands there: ``--html pipelines/orders.yaml`` is a slip."""
+    with target.open("rb") as file:
+        return file.read(len(_BEGINNING)).lower() in (b"", _BEGINNING)
 
 
 def _unwritable(file: Path, reason: str) -> OsirisError:
