@@ -30,8 +30,9 @@ def verbs() -> Iterator[tuple[str, Verb]]:
     context = click.Context(cli)
     for noun in COMMANDS:
         command = cli.get_command(context, noun)
-        named = command.commands.items() if isinstance(command, click.Group) else [("", command)]
-        for name, verb in named:
+        named = command.list_commands(context) if isinstance(command, click.Group) else [""]
+        for name in named:
+            verb = command.get_command(context, name) if isinstance(command, click.Group) else command
             assert isinstance(verb, Verb), f"{noun} {name}"
             yield f"{noun} {name}".strip(), verb
 

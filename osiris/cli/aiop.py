@@ -9,7 +9,9 @@ import click
 import msgspec
 
 from osiris.cli.complete import complete_profiles, complete_runs, complete_slugs
+from osiris.cli.filters import checked_profile
 from osiris.cli.output import Output, count, duration, local_time, one_line
+from osiris.cli.screen import Column, fitted_table, short_run_name, size
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.errors import OsirisError, disk_error
 from osiris.ledger.queries import RunFilter, get_run, list_runs, run_name
@@ -17,8 +19,6 @@ from osiris.project import Project
 from osiris.projections.runs import RunRecord
 from osiris.runner.export import export_name, export_pack, has_annex, pack_files, save_export
 from osiris.runner.summary import CARD_NAME, SUMMARY_NAME, RunSummary, read_summary
-
-_UNITS = ("bytes", "KB", "MB", "GB")
 
 
 class PackEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ def command() -> None:
 def list_command(settings: Settings, pipeline: str, profile: str, limit: int) -> None:
     """List the packs that are there, newest run first."""
     project = settings.open_project()
-    packs = _packs(project, RunFilter(pipeline=pipeline, profile=profile), limit)
+    packs = _packs(project, RunFilter(pipeline=pipeline, profile=checked_profile(project, profile)), limit)
     output = Output(settings)
     output.emit(PacksDocument(packs=tuple(packs)), _list_lines(packs, output))
 
@@ -167,7 +167,7 @@ def _has_pack(project: Project, record: RunRecord) -> bool:
 def _entry(project: Project, record: RunRecord) -> PackEntry:
     pack = project.path(record.aiop_path)
     try:
-        size = sum(path.stat().st_size for path in pack_files(pack).values())
+        total = sum(path.stat().st_size for path in pack_files(pack).values())
     except OSError as cause:
         raise disk_error("look at the pack", pack, cause) from cause
     return PackEntry(
@@ -176,7 +176,7 @@ def _entry(project: Project, record: RunRecord) -> PackEntry:
         profile=record.profile,
         status=record.status,
         path=record.aiop_path,
-        bytes=size,
+        bytes=total,
         annex=has_annex(pack),
     )
 
@@ -217,20 +217,29 @@ def _no_pack(record: RunRecord) -> OsirisError:
 
 
 def _list_lines(packs: list[PackEntry], output: Output) -> list[str]:
+    if not output.on_terminal:
+        rows = [
+            (
+                pack.run_id,
+                pack.pipeline_slug,
+                pack.profile or "-",
+                pack.status,
+                str(pack.bytes),
+                "yes" if pack.annex else "pruned",
+            )
+            for pack in packs
+        ]
+        return output.table(("run", "pipeline", "profile", "status", "bytes", "annex"), rows) if rows else []
     if not packs:
-        return ["No packs match."] if output.on_terminal else []
-    rows = [
-        (
-            pack.run_id,
-            pack.pipeline_slug,
-            pack.profile or "-",
-            output.status(pack.status),
-            _size(pack.bytes) if output.on_terminal else str(pack.bytes),
-            "yes" if pack.annex else "pruned",
-        )
-        for pack in packs
+        return ["No packs match."]
+    columns = [
+        Column("run", [short_run_name(pack.pipeline_slug, pack.run_id) for pack in packs]),
+        Column("profile", [pack.profile or "-" for pack in packs], 2),
+        Column("status", [output.status(pack.status) for pack in packs], 1),
+        Column("size", [size(pack.bytes) for pack in packs]),
+        Column("annex", ["yes" if pack.annex else "pruned" for pack in packs], 3),
     ]
-    return output.table(("run", "pipeline", "profile", "status", "size", "annex"), rows)
+    return fitted_table(columns, output)
 
 
 def _show_lines(summary: RunSummary, record: RunRecord, project: Project, output: Output) -> Iterator[str]:
@@ -274,10 +283,3 @@ def _export_lines(document: ExportDocument, target: Path) -> Iterator[str]:
 
 def _signed(number: int | None) -> str:
     return "-" if number is None else f"{number:+,}"
-
-
-def _size(number: int) -> str:
-    amount, unit = float(number), 0
-    while amount >= 1000 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1000, unit + 1
-    return f"{number} bytes" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"

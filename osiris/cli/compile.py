@@ -13,6 +13,7 @@ from osiris.cli.complete import complete_pipelines, complete_profiles
 from osiris.cli.output import Output
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.compiler.project_build import CompileRequest, PipelineBuild, build_pipeline
+from osiris.compiler.render import FINGERPRINTS_FILE, MANIFEST_FILE
 from osiris.errors import ExitCode, OsirisError, disk_error
 from osiris.project import Project
 from osiris.projections.latest import latest_path
@@ -41,12 +42,19 @@ class CompileDocument(msgspec.Struct, frozen=True, kw_only=True):
 @click.argument("pipeline", shell_complete=complete_pipelines)
 @click.option("-p", "--profile", shell_complete=complete_profiles, help="The profile to compile for.")
 @click.option("--param", "params", metavar="K=V", multiple=True, help="Set a parameter; may be given again.")
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Also copy the build to DIR.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Also copy the build to DIR, a new or empty folder or an earlier copy.",
+)
 @shared_options
 @click.pass_obj
 def command(settings: Settings, pipeline: str, profile: str | None, params: tuple[str, ...], out: Path | None) -> None:
     """Turn PIPELINE (a file, or its name in pipelines/) into a build: the same input gives the same bytes anywhere."""
     project = settings.open_project()
+    if out is not None:
+        _refuse_what_is_no_copy(project, out)
     request = CompileRequest(
         reference=pipeline,
         profile=project.profile(profile),
@@ -99,8 +107,34 @@ def parse_params(given: tuple[str, ...]) -> dict[str, str]:
     return params
 
 
-def _copy(build: Path, target: Path) -> None:
+def _refuse_what_is_no_copy(project: Project, target: Path) -> None:
+    """A copy goes into a new or empty folder, or in the place of an earlier copy; nothing else is replaced."""
     try:
+        held = {path.name for path in target.iterdir()} if target.is_dir() else set()
+        is_built = target.resolve().is_relative_to(project.path(project.config.filesystem.build_dir).resolve())
+    except OSError as cause:
+        raise disk_error("look into", target, cause) from cause
+    if is_built:
+        raise OsirisError(
+            f"{target} is where builds are kept as they were made",
+            "Name another folder with --out.",
+            code="compile.foreign_folder",
+            path=str(target),
+        )
+    if held and not {MANIFEST_FILE, FINGERPRINTS_FILE} <= held:
+        raise OsirisError(
+            f"{target} holds other files than a build",
+            "Name an empty folder with --out, or one that is not there yet.",
+            code="compile.foreign_folder",
+            path=str(target),
+        )
+
+
+def _copy(build: Path, target: Path) -> None:
+    """The build in ``target``; of an earlier copy no step's config stays."""
+    try:
+        for left in (target / "cfg").glob("*.json"):
+            left.unlink()
         shutil.copytree(build, target, dirs_exist_ok=True)
     except OSError as cause:
         raise disk_error("copy the build to", target, cause) from cause

@@ -139,7 +139,14 @@ def _repair_lines(done: Repair) -> Iterator[str]:
 def _read_head(path: Path) -> JournalHead:
     try:
         return msgspec.json.decode(path.read_bytes(), type=JournalHead)
-    except (OSError, msgspec.MsgspecError) as cause:
+    except OSError as cause:
+        raise OsirisError(
+            f"could not read {path}: {cause.strerror}",
+            "Give a file with what `osiris index head` printed.",
+            code="index.bad_head",
+            path=str(path),
+        ) from cause
+    except msgspec.MsgspecError as cause:
         raise OsirisError(
             f"{path} holds no head: {cause}",
             'Give a file with {"seq": …, "hash": …}, as `osiris index head` prints it.',

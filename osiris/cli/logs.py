@@ -252,6 +252,8 @@ def _logs(project: Project, record: RunRecord) -> RunLogs:
 
 
 def _list_lines(logs: list[RunLogs], output: Output) -> list[str]:
+    if not logs:
+        return ["No run folders match."] if output.on_terminal else []
     if not output.on_terminal:
         header = ("run", "pipeline", "profile", "status", "started", "files", "bytes", "state", "path")
         rows = [
@@ -269,8 +271,6 @@ def _list_lines(logs: list[RunLogs], output: Output) -> list[str]:
             for entry in logs
         ]
         return output.table(header, rows)
-    if not logs:
-        return ["No run folders match."]
     all_present = all(entry.state == "present" for entry in logs)
     columns = [
         Column("run", [short_run_name(entry.pipeline_slug, entry.run_id) for entry in logs]),

@@ -12,14 +12,14 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
 from osiris import __version__
 from osiris.cli.verb import Settings, shared_options
-from osiris.errors import ExitCode, OsirisError
+from osiris.errors import ExitCode, OsirisError, disk_error
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -160,19 +160,9 @@ def _flush() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-class _Unloaded(ModuleType):
-    """Stands for a module in which nothing is called, only named."""
-
-    def __getattr__(self, name: str) -> type[Exception]:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Exception
-
-
 def _complete(settings: Settings) -> int:
     """Answer the shell. Whatever goes wrong is not worth a word in the middle of somebody's typing."""
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
-    sys.modules["duckdb"] = _Unloaded("duckdb")  # no query runs here, and loading it takes longer than all the rest
     try:
         cli.main(standalone_mode=False, obj=settings, complete_var=COMPLETE_VARIABLE)
     except SystemExit as end:
@@ -199,8 +189,20 @@ def _dispatch(settings: Settings, command: click.Command) -> int:
     except SystemExit:  # click's, when nobody reads the help any more
         return ExitCode.DONE
     except Exception as bug:  # noqa: BLE001 - the last resort: whatever gets here is a bug, and is said to be one
+        if isinstance(bug, OSError) and _is_of_click(bug):  # it prints help and version itself
+            unwritten = disk_error("write to", "standard output", bug)
+            _output(settings).error(unwritten)
+            return unwritten.exit_code
         return _report_bug(settings, bug)
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _is_of_click(bug: Exception) -> bool:
+    """Whether it was raised in click's own code, and not in a command that click called."""
+    place = bug.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and str(place.tb_frame.f_globals.get("__name__")).startswith("click.")
 
 
 def _output(settings: Settings) -> Output:

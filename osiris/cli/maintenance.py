@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from osiris.cli.output import Output, count, one_line
+from osiris.cli.screen import size
 from osiris.cli.verb import READING_EXITS, Settings, Verb, shared_options
 from osiris.config import RetentionConfig
 from osiris.errors import ExitCode, Finding, OsirisError
@@ -15,7 +16,6 @@ from osiris.retention.clean import clean, survey
 from osiris.retention.planned import KeptRuns, Obstacle, PlannedPath, RetentionPlan
 from osiris.retention.walls import REFUSED
 
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 _HEADINGS = {
     "unfinished": "Left of an earlier clean that did not come to its end",
     "run_logs_days": "Run folders, by run_logs_days",
@@ -179,7 +179,7 @@ def _lines(document: CleanDocument, how: str) -> Iterator[str]:
         paths = [path for path in document.paths if path.rule == rule]
         if paths:
             yield click.style(f"{heading}: {_amount(paths)}", bold=True)
-            yield from (f"  - {one_line(path.path)}  {_size(path.bytes)}  {one_line(path.reason)}" for path in paths)
+            yield from (f"  - {one_line(path.path)}  {size(path.bytes)}  {one_line(path.reason)}" for path in paths)
     total = _amount(document.paths)
     if document.applied:
         yield f"deleted {total}" if document.paths else "nothing to delete"
@@ -208,15 +208,8 @@ def _how_to_apply(logs_days: int | None, keep_runs: int | None, annex_days: int 
 
 
 def _amount(paths: Sequence[CleanedPath]) -> str:
-    return f"{_counted(len(paths), 'folder')}, {_size(sum(path.bytes for path in paths))}"
+    return f"{_counted(len(paths), 'folder')}, {size(sum(path.bytes for path in paths))}"
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _size(size: int) -> str:
-    amount, unit = float(size), 0
-    while amount >= 1000 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1000, unit + 1
-    return f"{amount:.1f} {_UNITS[unit]}" if unit else f"{size} B"

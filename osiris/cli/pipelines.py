@@ -18,12 +18,12 @@ from osiris.errors import ExitCode, OsirisError
 from osiris.ledger.ledger import Ledger
 from osiris.ledger.queries import RunFilter, each_run, list_pipelines
 from osiris.ledger.runs import tag_pipeline
-from osiris.projections.pipelines import LastCompile
+from osiris.projections.pipelines import LastCompile, PipelineSummary
 from osiris.projections.runs import RunStatus
 
 
 class LastRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A pipeline's newest run."""
+    """A pipeline's newest run, in all profiles or in one."""
 
     run_id: str
     profile: str
@@ -32,11 +32,15 @@ class LastRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedPipeline(msgspec.Struct, frozen=True, kw_only=True):
-    """One pipeline in the list: its tags, its last compile by profile, and its newest run, null before the first."""
+    """One pipeline in the list: its tags, its last compile by profile, and its newest run, null before the first.
+
+    ``last_runs`` has the newest run of each profile that it was compiled for and has run in.
+    """
 
     tags: tuple[str, ...]
     last_compile: dict[str, LastCompile]
     last_run: LastRun | None
+    last_runs: dict[str, LastRun]
 
 
 class PipelinesDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,10 +67,7 @@ def command() -> None:
 def list_command(settings: Settings) -> None:
     """List the pipelines that were compiled, with their tags, last compile and newest run."""
     ledger = settings.open_project().ledger
-    pipelines = {
-        slug: ListedPipeline(tags=summary.tags, last_compile=summary.last_compile, last_run=_last_run(ledger, slug))
-        for slug, summary in sorted(list_pipelines(ledger).items())
-    }
+    pipelines = {slug: _listed(ledger, slug, summary) for slug, summary in sorted(list_pipelines(ledger).items())}
     output = Output(settings)
     output.emit(PipelinesDocument(pipelines=pipelines), _list_lines(pipelines, output))
 
@@ -121,17 +122,23 @@ def tag(settings: Settings, pipeline: str, add: tuple[str, ...], remove: tuple[s
     Output(settings).emit(document, [f"{pipeline}: {', '.join(tags) or 'no tags'}"])
 
 
-def _last_run(ledger: Ledger, slug: str) -> LastRun | None:
-    record = next(each_run(ledger, RunFilter(pipeline=slug)), None)
-    if record is None:
-        return None
-    return LastRun(run_id=record.run_id, profile=record.profile, status=record.status, started_at=record.started_at)
+def _listed(ledger: Ledger, slug: str, summary: PipelineSummary) -> ListedPipeline:
+    newest: LastRun | None = None
+    by_profile: dict[str, LastRun] = {}
+    for record in each_run(ledger, RunFilter(pipeline=slug)):
+        run = LastRun(run_id=record.run_id, profile=record.profile, status=record.status, started_at=record.started_at)
+        newest = newest or run
+        if run.profile in summary.last_compile:
+            by_profile.setdefault(run.profile, run)
+        if len(by_profile) == len(summary.last_compile):
+            break  # a long history is read no further than it has to be
+    return ListedPipeline(tags=summary.tags, last_compile=summary.last_compile, last_run=newest, last_runs=by_profile)
 
 
 def _list_lines(pipelines: dict[str, ListedPipeline], output: Output) -> list[str]:
-    """A row for each pipeline and profile; the pipeline's newest run stands in the row of its profile."""
+    """A row for each pipeline and profile, with the newest run in that profile."""
     rows = [
-        (slug, profile, compiled, listed.tags, listed.last_run if _ran_in(listed.last_run, profile) else None)
+        (slug, profile, compiled, listed.tags, listed.last_runs.get(profile))
         for slug, listed in pipelines.items()
         for profile, compiled in sorted(listed.last_compile.items())
     ]
@@ -147,7 +154,3 @@ def _list_lines(pipelines: dict[str, ListedPipeline], output: Output) -> list[st
         Column("started", [local_time(run.started_at) if run else "-" for *_, run in rows], 2),
     ]
     return fitted_table(columns, output)
-
-
-def _ran_in(run: LastRun | None, profile: str) -> bool:
-    return run is not None and run.profile == profile

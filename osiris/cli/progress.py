@@ -137,4 +137,4 @@ def _rows(result: StepResult) -> str:
     if result.rows_out is None:
         return ""
     rate = f", {count(int(result.rows_out * 1000 / result.duration_ms))} rows/s" if result.duration_ms > 0 else ""
-    return f"{count(result.rows_out)} rows{rate}, "
+    return f"{count(result.rows_out)} row{'' if result.rows_out == 1 else 's'}{rate}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -93,6 +94,28 @@ class Verb(click.Command):
                     formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
         with formatter.section("EXIT STATUS"):
             formatter.write_dl([(str(int(code)), EXIT_CODE_MEANINGS[code]) for code in sorted(set(self.exits))])
+
+
+class VerbTable(click.Group):
+    """A noun with verbs in modules of their own: ``elsewhere`` has each one's module, imported when it is called.
+
+    A module's ``command`` is the verb.
+    """
+
+    def __init__(self, *args: Any, elsewhere: Mapping[str, str] = MappingProxyType({}), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._elsewhere = dict(elsewhere)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, by name."""
+        return sorted([*super().list_commands(ctx), *self._elsewhere])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb, imported now if it lies elsewhere."""
+        if cmd_name not in self._elsewhere:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = importlib.import_module(self._elsewhere[cmd_name]).command
+        return command
 
 
 def _set(name: str, value: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], None]:

@@ -104,15 +104,14 @@ def ended_runs(ledger: Ledger) -> Iterator[RunRecord]:
 def get_run(ledger: Ledger, reference: str) -> RunRecord:
     """The run that ``reference`` names: a run id, the beginning of exactly one, or ``last`` for the newest.
 
-    ``orders/run-000001`` looks in one pipeline only: incremental ids are unique no further.
+    ``orders/run-000001`` looks in one pipeline only: incremental ids are unique no further. ``orders/last`` is the
+    newest of that pipeline.
     """
     if reference == "last":
-        own = (record for record in _records(ledger, "") if not is_imported(record))
-        newest = next(own, None) or next(_records(ledger, ""), None)  # imports were recorded late, and ran long ago
-        if newest is None:
-            raise OsirisError("there is no run yet", "Start one with `osiris run PIPELINE`.", code="run.none")
-        return newest
+        return _newest(ledger, "")
     slug, _, beginning = reference.encode("utf-8", "replace").decode().rpartition("/")
+    if slug and beginning == "last":
+        return _newest(ledger, slug)
     records = _matching(ledger, beginning) if beginning else ()  # every run id begins with nothing
     matches: dict[str, RunRecord] = {}
     for record in records:
@@ -135,6 +134,17 @@ def get_run(ledger: Ledger, reference: str) -> RunRecord:
         "Give more of the run id, or its pipeline as well: PIPELINE/RUN.",
         code="run.ambiguous",
     )
+
+
+def _newest(ledger: Ledger, pipeline: str) -> RunRecord:
+    """The newest run of a pipeline or of all; an imported one, recorded late, only where there is no other."""
+    own = (record for record in each_run(ledger, RunFilter(pipeline=pipeline)) if not is_imported(record))
+    newest = next(own, None) or next(each_run(ledger, RunFilter(pipeline=pipeline)), None)
+    if newest is None:
+        of_it = f" of {shown(pipeline)}" if pipeline else ""
+        start = f"osiris run {pipeline}" if pipeline else "osiris run PIPELINE"
+        raise OsirisError(f"there is no run{of_it} yet", f"Start one with `{start}`.", code="run.none")
+    return newest
 
 
 def journal_end(ledger: Ledger) -> int:

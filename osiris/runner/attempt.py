@@ -185,7 +185,7 @@ class Attempt:
         try:
             yield
         except STEP_FAILURES as cause:
-            raise StepFailure(describe_failure(step, cause)) from cause
+            raise StepFailure(describe_failure(step, cause, self._setting.project_root)) from cause
 
 
 def view_name(step_id: str) -> str:

@@ -150,7 +150,7 @@ class _Schedule:
         else:
             step = self._setting.steps[run.control.current_step or run.stage.sink]
             self._setting.log.getChild(step.id).error("the step %s failed by a defect", step.id, exc_info=defect)
-            error = describe_defect(step, defect)
+            error = run.as_stopped(describe_defect(step, defect, self._setting.project_root))
             outcome = StageOutcome(results=run.failures(error), error=error)
         for result in outcome.results:
             self._results[result.id] = result

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import traceback
+from pathlib import Path
 
 import duckdb
+import msgspec
 
 from osiris.compiler.manifest import ManifestStep
 from osiris.components.base import Mode
@@ -59,6 +61,7 @@ _POINTER = re.compile(r"\n+LINE \d+:.*\Z", re.DOTALL)
 _LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 _CSV_PLACE = re.compile(r"CSV Error on Line: (\d+)\n")
 _CSV_FILE = re.compile(r"^\s+file = (.*)$", re.MULTILINE)
+_ASYNC_WRITE = re.compile(r'"exception_message":"((?:[^"\\]|\\.)*)"')
 _CSV_REMEDIES = re.compile(r"\n(?:Possible |Column .* is being converted|\s+file = ).*\Z", re.DOTALL)
 
 STEP_FAILURES = (duckdb.Error, OsirisError, OSError)
@@ -91,10 +94,10 @@ def may_be_another_step(cause: BaseException | None) -> bool:
     return isinstance(cause, duckdb.Error) and not isinstance(cause, _OUT_OF_OUR_HANDS)
 
 
-def describe_failure(step: ManifestStep, cause: BaseException) -> StepError:
-    """The step's error for an exception out of ``STEP_FAILURES``."""
+def describe_failure(step: ManifestStep, cause: BaseException, root: Path) -> StepError:
+    """The step's error for an exception out of ``STEP_FAILURES``; what lies below ``root`` is named relative to it."""
     if isinstance(cause, OsirisError):
-        return StepError(code=cause.code, message=cause.problem, hint=cause.hint, step=step.id)
+        return from_root(StepError(code=cause.code, message=cause.problem, hint=cause.hint, step=step.id), root)
     if isinstance(cause, duckdb.OutOfMemoryException):
         code = "runtime.out_of_memory"
     else:
@@ -103,23 +106,38 @@ def describe_failure(step: ManifestStep, cause: BaseException) -> StepError:
     text = str(cause)
     line = _LINE.findall(text) if step.mode == "transform" and isinstance(cause, duckdb.Error) else []
     hint = _HINTS.get(code, "See the step's config and its inputs.")
-    return StepError(code=code, message=_readable(text), hint=hint, step=step.id, line=int(line[-1]) if line else None)
+    place = int(line[-1]) if line else None
+    return from_root(StepError(code=code, message=_readable(text), hint=hint, step=step.id, line=place), root)
 
 
-def describe_defect(step: ManifestStep, cause: BaseException) -> StepError:
+def describe_defect(step: ManifestStep, cause: BaseException, root: Path) -> StepError:
     """The step's error for an exception that its component did not mean to raise."""
-    place = traceback.extract_tb(cause.__traceback__)[-1:]
-    where = f" ({place[0].filename}:{place[0].lineno})" if place else ""
-    return StepError(
+    frames = list(traceback.walk_tb(cause.__traceback__))[-1:]
+    where = "".join(f" ({frame.f_globals.get('__name__', '?')}, line {line})" for frame, line in frames)
+    error = StepError(
         code="runtime.component_defect",
         message=f"the component {step.component} raised {type(cause).__name__}: {cause}{where}",
         hint="This is a defect of that component; osiris.log has the traceback.",
         step=step.id,
     )
+    return from_root(error, root)
+
+
+def from_root(error: StepError, root: Path) -> StepError:
+    """``error`` as it may be recorded: files below ``root`` are named relative to it, so it says not where that is."""
+    message, hint = error.message, error.hint
+    for folder in {str(root.absolute()), str(root.resolve())} - {"/"}:
+        below = re.compile(rf"(?<![\w./~-]){re.escape(folder)}(?:/(?=[^\s'\"])|(?![\w./-]))")
+        message, hint = (below.sub(lambda found: "" if found[0][-1] == "/" else ".", text) for text in (message, hint))
+    return msgspec.structs.replace(error, message=message, hint=hint)
 
 
 def _readable(text: str) -> str:
     """DuckDB's words: of a CSV error the place and the reason, of any other the message without the SQL around it."""
+    nested = _ASYNC_WRITE.search(text)
+    if nested is not None:  # an error that comes from a thread of DuckDB's own is wrapped as JSON
+        message = re.sub(r"\\(.)", r"\1", nested[1])
+        return f"{text.partition(':')[0]}: {message}"
     place = _CSV_PLACE.search(text)
     if place is None:
         return _POINTER.sub("", text).strip()

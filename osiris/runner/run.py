@@ -27,6 +27,7 @@ from osiris.runner.database import DatabaseOpening
 from osiris.runner.earlier import look_back
 from osiris.runner.engine import execute
 from osiris.runner.environment import RunEnvironment, observe
+from osiris.runner.failures import from_root
 from osiris.runner.log_listener import Listeners, LogListener
 from osiris.runner.pack import RunFacts, write_pack
 from osiris.runner.results import ExecutionOutcome, Listener, RuntimeLimits, StepError, StepResult
@@ -97,7 +98,7 @@ def run_pipeline(
         outcome = _failed("runtime.bug", f"{type(bug).__name__}: {bug}")
         raise
     finally:
-        outcome = scrubbed_outcome(outcome, connections.redactor)
+        outcome = scrubbed_outcome(_placeless(outcome, project.root), connections.redactor)
         done = _finish(project, build, run, outcome, (time.monotonic_ns() - started_ns) // 1_000_000)
     return done
 
@@ -234,6 +235,11 @@ def _rows(build: PipelineBuild, outcome: ExecutionOutcome, mode: str) -> int | N
 
 def _failed(code: str, message: str, hint: str = "") -> ExecutionOutcome:
     return ExecutionOutcome(status="failed", steps=(), error=StepError(code=code, message=message, hint=hint, step=""))
+
+
+def _placeless(outcome: ExecutionOutcome, root: Path) -> ExecutionOutcome:
+    """``outcome``, whose error, where it is no step's, may say where the project lies."""
+    return outcome if outcome.error is None else msgspec.structs.replace(outcome, error=from_root(outcome.error, root))
 
 
 def _run_error(error: StepError | None) -> RunError | None:

@@ -52,7 +52,7 @@ class StageRun:
                 sunk = self._try_once()
                 return StageOutcome(results=self._successes(sunk, rows_before), stored=sunk.stored)
             except StepFailure as failure:
-                error = self._as_stopped(failure.error)
+                error = self.as_stopped(failure.error)
                 failed += 1
                 lasting = error.code in _LASTING or self.control.reason not in (None, "timeout")
                 if failed > policy.max or lasting:
@@ -60,24 +60,38 @@ class StageRun:
             delay_ms = policy.delay_ms * (2 ** (failed - 1) if policy.backoff == "exp" else 1)
             self._setting.listener.step_retried(error.step, attempt=failed, delay_ms=delay_ms, error=error)
             if not self.control.rest(delay_ms):
-                error = self._as_stopped(error)
+                error = self.as_stopped(error)
                 return StageOutcome(results=self.failures(error), error=error)
 
     def failures(self, error: StepError) -> tuple[StepResult, ...]:
         """The results when ``error`` ended the stage.
 
-        The steps before the one to blame had done their part; those behind it were stopped.
+        Its steps are one statement, so none of them came to its end: beside the one to blame, all were stopped.
         """
         stopped = self.control.reason in ("cancelled", "other_failed")
-        results, behind = [], stopped
+        results = []
         for step in self._steps:
             if step.id not in self._started:
                 continue
             blamed = step.id == error.step and not stopped
-            status: StepStatus = "failed" if blamed else "cancelled" if behind else "success"
-            behind = behind or blamed
+            status: StepStatus = "failed" if blamed else "cancelled"
             results.append(self._result(step, status, error=error if blamed or stopped else None))
         return tuple(results)
+
+    def as_stopped(self, error: StepError) -> StepError:
+        """A stage that was stopped fails by that, whatever its statement died of."""
+        reason = self.control.reason
+        if reason == "timeout":
+            slow = min(
+                (step for step in self._steps if step.timeout_ms is not None), key=lambda step: step.timeout_ms or 0
+            )
+            message = f"it took longer than its timeout of {(slow.timeout_ms or 0) / 1000:g} s"
+            hint = "Raise the step's timeout, or make its query read less."
+            return StepError(code="runtime.timeout", message=message, hint=hint, step=slow.id)
+        if reason is None:
+            return error
+        message = "the run was cancelled" if reason == "cancelled" else "stopped because another step failed"
+        return StepError(code="runtime.cancelled", message=message, hint="Run the pipeline again.", step=error.step)
 
     def _try_once(self) -> Sunk:
         timeouts = [step.timeout_ms for step in self._steps if step.timeout_ms is not None]
@@ -109,21 +123,6 @@ class StageRun:
         if step.id not in self._started:
             self._started[step.id] = self._setting.clock.now()
             self._setting.listener.step_started(step)
-
-    def _as_stopped(self, error: StepError) -> StepError:
-        """A stage that was stopped fails by that, whatever its statement died of."""
-        reason = self.control.reason
-        if reason == "timeout":
-            slow = min(
-                (step for step in self._steps if step.timeout_ms is not None), key=lambda step: step.timeout_ms or 0
-            )
-            message = f"it took longer than its timeout of {(slow.timeout_ms or 0) / 1000:g} s"
-            hint = "Raise the step's timeout, or make its query read less."
-            return StepError(code="runtime.timeout", message=message, hint=hint, step=slow.id)
-        if reason is None:
-            return error
-        message = "the run was cancelled" if reason == "cancelled" else "stopped because another step failed"
-        return StepError(code="runtime.cancelled", message=message, hint="Run the pipeline again.", step=error.step)
 
     def _successes(self, sunk: Sunk, rows_before: Mapping[str, int | None]) -> tuple[StepResult, ...]:
         rows_out = {**rows_before, **sunk.rows_out}

@@ -37,7 +37,7 @@ def test_packs_are_listed_newest_first_with_their_size_and_whether_the_annex_is_
         files = [path for path in (used.root / pack["path"]).rglob("*") if path.is_file()]
         assert pack["bytes"] == sum(path.stat().st_size for path in files) > 0
     table = [line.split("\t") for line in used.run("aiop", "list").out.splitlines()]
-    assert table[0] == ["run", "pipeline", "profile", "status", "size", "annex"]
+    assert table[0] == ["run", "pipeline", "profile", "status", "bytes", "annex"]
     assert [row[-1] for row in table[1:]] == ["yes", "pruned"]
     assert used.run("aiop", "list", "--profile", "prod", "--json").json["packs"] == packs[:1]
     assert used.run("aiop", "list", "--limit", "1", "--json").json["packs"] == packs[:1]

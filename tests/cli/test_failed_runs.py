@@ -125,6 +125,16 @@ def test_a_csv_row_that_does_not_fit_is_named_by_file_and_line(used: Shop) -> No
     assert "line 3" in error["message"]
 
 
+def test_nothing_that_a_failed_run_records_says_where_the_project_lies(used: Shop) -> None:
+    used.write("data/orders.csv", used.read("data/orders.csv") + b"4,Ada\n")
+    used.run("run", "orders", check=1)
+    used.write("pipelines/orders.yaml", ORDERS.replace("by_customer.csv", "none/x.csv"))
+    used.write("out/none", "a file where the folder should be")
+    used.run("run", "orders", check=1)
+    recorded = [path for room in ("run_logs", "aiop", ".osiris") for path in used.root.glob(f"{room}/**/*")]
+    assert [str(path) for path in recorded if path.is_file() and str(used.root).encode() in path.read_bytes()] == []
+
+
 def test_a_value_of_a_megabyte_in_an_error_does_not_keep_the_end_from_being_recorded(shop: Shop) -> None:
     shop.write("data/orders.csv", "a,b\n1," + "x" * 1_500_000 + "\n")
     shop.write("pipelines/orders.yaml", pipeline("SELECT CAST(b AS INTEGER) AS b FROM input_df"))

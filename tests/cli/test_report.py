@@ -135,7 +135,7 @@ def test_a_page_of_a_failed_run_shows_the_error_and_the_line_of_the_query(used: 
     assert " ".join(error["message"].split()) in parsed.text
     assert "3 error here: amont" in parsed.text
     assert parsed.classes("li").count("is-failed") == 1
-    assert parsed.classes("li").count("is-success") == 1
+    assert parsed.classes("li").count("is-cancelled") == 1
     assert parsed.classes("li").count("is-not-run") == 1
     [config] = used.root.glob(f"{Path(used.runs()[0]['build_manifest_path']).parent}/cfg/by-customer.json")
     config.write_text('{"query": "forged"}')

@@ -138,6 +138,20 @@ def test_a_verb_that_was_started_to_ignore_ctrl_c_does_so(used: Shop) -> None:
         process.kill()
 
 
+@on_linux
+def test_a_run_that_was_started_to_ignore_ctrl_c_is_cancelled_by_sigterm_alone(used: Shop) -> None:
+    used.write("pipelines/orders.yaml", pipeline(ENDLESS))
+    ignoring = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+    process = used.start("run", "orders", "--json", before=ignoring)
+    try:
+        wait_until(step_started(used, "write"), process)
+        assert not listens_to(process, signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        assert used.end(process, 130).json["run"]["status"] == "cancelled"
+    finally:
+        process.kill()
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_verb_that_waits_ends_with_130_and_what_it_has_printed_stays_whole(used: Shop, sent: signal.Signals) -> None:
     process = used.start("events", "--follow", "--json")

@@ -22,7 +22,10 @@ def verbs() -> Iterator[tuple[str, click.Command]]:
         command = cli.get_command(context, noun)
         assert command is not None
         if isinstance(command, click.Group):
-            yield from ((f"{noun} {name}", verb) for name, verb in command.commands.items())
+            for name in command.list_commands(context):
+                verb = command.get_command(context, name)
+                assert verb is not None
+                yield f"{noun} {name}", verb
         else:
             yield noun, command
 

@@ -72,7 +72,10 @@ def verbs() -> Iterator[tuple[list[str], click.Command]]:
         command = cli.get_command(context, noun)
         assert command is not None
         if isinstance(command, click.Group):
-            yield from (([noun, name], verb) for name, verb in command.commands.items())
+            for name in command.list_commands(context):
+                verb = command.get_command(context, name)
+                assert verb is not None
+                yield [noun, name], verb
         else:
             yield [noun], command
 

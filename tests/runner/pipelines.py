@@ -87,7 +87,7 @@ class Diary:
             self.counts.append((step_id, rows))
         if percent is not None:
             self.percents.append((step_id, percent))
-            self.saw_progress.set()
+        self.saw_progress.set()
 
     def step_finished(self, result: StepResult) -> None:
         self.lines.append(f"finished {result.id}")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import osiris.components
 from osiris.compiler.manifest import RetryPolicy
+from osiris.runner.cancellation import Cancellation
 from tests.runner.pipelines import Diary, Step, rows_of, run, select, write_csv
 
 SOURCE = '''
+import time
 import duckdb
 import msgspec
 from osiris.components.base import ComponentSpec, Produced
@@ -23,6 +27,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rows: int = 3
     failures: int = 0
     defect: bool = False
+    gives_up: bool = False
 
 SPEC = ComponentSpec(name="acme.numbers", version="1.0.0", summary="Counts.", modes=("read",), rows="stream")
 
@@ -41,6 +46,11 @@ def run(ctx, config, inputs):
     tries.append(ctx.step_id)
     if config.defect:
         return config.nothing_of_that_name
+    if config.gives_up:
+        ctx.progress(1)
+        while not ctx.cancel.cancelled:
+            time.sleep(0.01)
+        raise RuntimeError("the library gave up")
     if len(tries) <= config.failures:
         raise OSError("the line is dead")
     ctx.metric("calls", len(tries), "calls")
@@ -136,4 +146,28 @@ def test_a_defect_in_a_component_fails_its_step_and_nothing_else(tmp_path: Path)
     assert outcome.error is not None
     assert (outcome.error.step, outcome.error.code) == ("s", "runtime.component_defect")
     assert "AttributeError" in outcome.error.message
+    assert outcome.error.message.endswith("(acme_numbers, line 31)"), "a module, for a path is true on one machine only"
     assert [result.status for result in outcome.steps] == ["failed", "skipped"]
+
+
+def test_what_a_component_raises_while_it_is_stopped_is_no_failure(tmp_path: Path) -> None:
+    cancel, diary = Cancellation(), Diary()
+
+    def press() -> None:
+        diary.saw_progress.wait(30)
+        cancel.cancel()
+
+    hand = threading.Thread(target=press)
+    hand.start()
+    steps = numbers("s", 1, gives_up=True), write_csv("w", "o.csv", "s")
+    outcome = run(tmp_path, *steps, cancel=cancel, listener=diary)
+    hand.join()
+    assert (outcome.status, outcome.error) == ("cancelled", None)
+    assert [result.status for result in outcome.steps] == ["cancelled", "skipped"]
+
+
+def test_what_a_component_raises_when_its_time_is_up_is_a_timeout(tmp_path: Path) -> None:
+    slow = msgspec.structs.replace(numbers("s", 1, gives_up=True), timeout_ms=100)
+    outcome = run(tmp_path, slow, write_csv("w", "o.csv", "s"))
+    assert outcome.error is not None
+    assert (outcome.error.step, outcome.error.code) == ("s", "runtime.timeout")
