@@ -13,8 +13,9 @@ from osiris.clock import parse_rfc3339, rfc3339
 from osiris.compiler.manifest import Fingerprints, Manifest, ManifestPipeline, ManifestStep
 from osiris.events.runs import RunError
 from osiris.projections.runs import RunRecord
+from osiris.runner.comparison import ManifestChanges, StepChange, StepComparison
 from osiris.runner.run_log import LoggedEvent
-from osiris.runner.summary import Artifact, Delta, RunSummary, StepSummary
+from osiris.runner.summary import Artifact, Delta, PreviousAttempt, RunSummary, StepSummary
 
 START = "2026-11-21T00:40:00.000000Z"
 Word = Callable[[], str]
@@ -78,7 +79,8 @@ def sources_of(word: Word) -> Sources:
     )
     return Sources(
         record=record_of(word),
-        summary=summary_of(steps, artifacts, word()),
+        summary=msgspec.structs.replace(summary_of(steps, artifacts), delta=delta_of(word)),
+        between=(record_of(word),),
         events=(
             LoggedEvent(seq=1, at=at(0), event="step.started", step=steps[0].id),
             LoggedEvent(
@@ -90,6 +92,34 @@ def sources_of(word: Word) -> Sources:
         manifest=manifest,
         query=word(),
         files=files,
+    )
+
+
+def delta_of(word: Word) -> Delta:
+    """A delta with one of everything, every text of which is a ``word``."""
+    return Delta(
+        previous_run_id=word(),
+        manifest_changed=True,
+        rows_in=1,
+        rows_out=None,
+        duration_ms=-1,
+        manifest=ManifestChanges(
+            params={word(): (word(), word())},
+            steps_added=(word(),),
+            steps_removed=(word(),),
+            steps_changed=(StepChange(id=word(), keys=(word(),)),),
+            components={word(): (word(), word())},
+            requires={word(): (None, word())},
+            other=(word(), word()),
+        ),
+        environment={word(): (word(), None)},
+        steps=(
+            StepComparison(
+                id=word(), status=("success", "failed"), rows_in=(1, 1), rows_out=(1, 2), duration_ms=(1, 2)
+            ),
+        ),
+        last_attempt=PreviousAttempt(run_id=word(), status="failed", error_code=word(), error_step=word()),
+        unsuccessful_since=3,
     )
 
 

@@ -116,7 +116,10 @@ def test_a_page_shows_what_changed_since_the_last_successful_run(used: Shop) -> 
     used.run("run", "orders", "--param", "minimum=10")
     parsed = page_of(used)
     new, old = used.runs()
-    assert f"Against {old['run_id']} : another build" in parsed.text
+    assert f"Against {old['run_id']} , started" in parsed.text
+    assert ": another build ." in parsed.text
+    assert "minimum 0.0 10.0" in parsed.text
+    assert "by-customer changed query" in parsed.text
     assert (old["rows_out"], new["rows_out"]) == (2, 1)
     assert "rows written 2 1 \N{MINUS SIGN}1 (\N{MINUS SIGN}50.0 %)" in parsed.text
     assert "rows read 3 3 no change" in parsed.text

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osiris.cli.report.axis import axis_of, tick_label
-from osiris.cli.report.changes import further
 from osiris.cli.report.markup import visible
 from osiris.cli.report.model import page_of
 from osiris.cli.report.page import render, style
 from osiris.cli.report.sources import Sources, href
 from osiris.cli.report.steps import steps_of
+from osiris.cli.report.unnamed import further
 from osiris.cli.report.wording import length, share, size
 from osiris.events.runs import RunError
 from osiris.runner.run_log import LoggedEvent

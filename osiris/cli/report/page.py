@@ -6,6 +6,7 @@ from importlib.resources import files as package_files
 
 from osiris.cli.output import count
 from osiris.cli.report import sections
+from osiris.cli.report.changes_section import changes_section
 from osiris.cli.report.chart import chart
 from osiris.cli.report.markup import NOTHING, Markup, element, joined, text
 from osiris.cli.report.model import Page, page_of
@@ -52,7 +53,7 @@ def _sections(page: Page) -> list[Markup]:
         _missing(page),
         sections.failure(page),
         section("Timeline", chart(page), anchor="timeline") if page.steps else NOTHING,
-        sections.changes(page),
+        changes_section(page),
         sections.steps_table(page) if page.steps else NOTHING,
         sections.notes(page),
         sections.files(page),

@@ -1,16 +1,15 @@
-"""The sections of the page below its head: failure, steps, changes, warnings, files, where it came from, commands."""
+"""Sections of the page below its head: failure, steps, warnings, files, where it came from, commands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from osiris.cli.output import count
-from osiris.cli.report.changes import Changes, ChangeTable, Measure
 from osiris.cli.report.markup import NOTHING, Markup, element, joined, text
-from osiris.cli.report.model import CodeLine, Page, PageFile
-from osiris.cli.report.signs import badge, rows, section
+from osiris.cli.report.model import CodeLine, Page, PageFile, is_in_annex
+from osiris.cli.report.signs import badge, facts_list, rows, scrolling, section
 from osiris.cli.report.steps import Retry, Step
-from osiris.cli.report.wording import length, plural, share, signed, size
+from osiris.cli.report.wording import length, plural, size
 
 _GROUPS = {"outputs": "Outputs", "pack": "Pack", "log": "Log", "build": "Build"}
 _WHY = {"failed": "Why it failed", "cancelled": "Why it was cancelled", "interrupted": "Why it was interrupted"}
@@ -65,7 +64,7 @@ def steps_table(page: Page) -> Markup:
     head += [element("th", text(name), scope="col", class_="number") for name in numbers]
     body = [_step_row(step) for step in page.steps]
     table = element("table", element("thead", element("tr", *head)), element("tbody", *body))
-    return section("Steps", _scrolling(table, "Steps"), anchor="steps")
+    return section("Steps", scrolling(table, "Steps"), anchor="steps")
 
 
 def _step_row(step: Step) -> Markup:
@@ -83,69 +82,6 @@ def _step_row(step: Step) -> Markup:
         element("td", badge(step.state)),
         *(element("td", number, class_="number") for number in numbers),
     )
-
-
-def changes(page: Page) -> Markup:
-    """What is different from the last successful run."""
-    title = "What changed since the last successful run"
-    if page.changes is None:
-        return section(title, element("p", text(_no_changes(page))), anchor="changes")
-    found: Changes = page.changes
-    build = "another build" if found.manifest_changed else "the same build"
-    against = element(
-        "p", text("Against "), element("code", text(found.previous_run_id)), text(": "), element("strong", text(build))
-    )
-    head = [element("th", text(name), scope="col") for name in ("", "before", "now", "change")]
-    body = [_measure_row(measure) for measure in found.measures]
-    table = element("table", element("thead", element("tr", *head)), element("tbody", *body), class_="changes")
-    return section(
-        title,
-        against,
-        _scrolling(table, "Measures"),
-        _facts((name, text(value)) for name, value in found.facts),
-        *(_further(more) for more in found.tables),
-        anchor="changes",
-    )
-
-
-def _no_changes(page: Page) -> str:
-    if page.has_pack:
-        return "There is none to compare with: this is the first, or none before it succeeded."
-    if page.record.status == "running":
-        return "Not known yet: a run is compared when it ends."
-    return "Not known: the comparison is kept in the run's pack, which is not there."
-
-
-def _measure_row(measure: Measure) -> Markup:
-    def shown(value: int | None) -> Markup:
-        return text(length(value)) if measure.in_ms else rows(value)
-
-    return element(
-        "tr",
-        element("th", text(measure.name), scope="row"),
-        element("td", shown(measure.before), class_="number"),
-        element("td", shown(measure.now), class_="number"),
-        element("td", _difference(measure), class_="number"),
-    )
-
-
-def _difference(measure: Measure) -> Markup:
-    if measure.difference is None:
-        return text("not comparable")
-    if measure.difference == 0:
-        return text("no change")
-    sign = "+" if measure.difference > 0 else "\N{MINUS SIGN}"
-    amount = f"{sign}{length(abs(measure.difference))}" if measure.in_ms else signed(measure.difference)
-    arrow = element("span", class_="arrow up" if measure.difference > 0 else "arrow down", aria_hidden="true")
-    percent = share(measure.difference, measure.before or 0)
-    return joined(arrow, text(amount), element("span", text(f" ({percent})"), class_="faint") if percent else NOTHING)
-
-
-def _further(more: ChangeTable) -> Markup:
-    head = [element("th", text(name), scope="col") for name in more.header]
-    body = [element("tr", *(element("td", text(cell)) for cell in row)) for row in more.rows]
-    table = element("table", element("thead", element("tr", *head)), element("tbody", *body))
-    return joined(element("h3", text(more.title)), _scrolling(table, more.title))
 
 
 def notes(page: Page) -> Markup:
@@ -180,14 +116,17 @@ def files(page: Page) -> Markup:
         found = [_file(file) for file in page.files if file.file.group == group]
         if found:
             heading = element("h3", text(title))
-            groups.append(element("div", heading, element("ul", *found, class_="files"), class_=group))
+            note = page.pack_note if group == "pack" else ""
+            remark = element("p", text(note), class_="lead") if note else NOTHING
+            groups.append(element("div", heading, element("ul", *found, class_="files"), remark, class_=group))
     empty = element("p", text("None of its files is there any more."))
     return section("Files", element("div", *groups, class_="groups") if groups else empty, anchor="files")
 
 
 def _file(shown: PageFile) -> Markup:
     file, artifact = shown.file, shown.artifact
-    name = file.path if file.group == "outputs" else file.path.rsplit("/", 1)[-1]
+    below = 2 if is_in_annex(file) else 1
+    name = file.path if file.group == "outputs" else "/".join(file.path.split("/")[-below:])
     label = element("bdi", text(name))
     parts = [element("a", label, href=file.href, title=file.path) if file.href else element("span", label)]
     if artifact:
@@ -201,6 +140,9 @@ def _file(shown: PageFile) -> Markup:
             parts.append(text(f"written again since: {size(file.bytes)} now"))
     elif file.bytes is not None:
         parts.append(text(size(file.bytes)))
+    if shown.annex and shown.annex.lines:
+        cut = f", {count(shown.annex.cut)} left out of the middle" if shown.annex.cut else ""
+        parts.append(text(plural(shown.annex.lines, "line") + cut))
     head, *rest = parts
     return element("li", head, *(joined(text(" "), element("span", part, class_="faint")) for part in rest))
 
@@ -213,7 +155,7 @@ def origin(page: Page) -> Markup:
     plain = (("git branch", record.branch), ("git commit", record.git_commit), ("user", record.user))
     facts += [(name, text(value)) for name, value in plain if value]
     facts += [(name, text(value)) for name, value in record.runtime_env.items()]
-    return section("Where it came from", _facts(facts), anchor="origin")
+    return section("Where it came from", facts_list(facts), anchor="origin")
 
 
 def commands(page: Page) -> Markup:
@@ -223,13 +165,3 @@ def commands(page: Page) -> Markup:
         for command, shows in page.commands
     ]
     return section("Look further", element("ul", *items, class_="commands"), anchor="further")
-
-
-def _facts(facts: Iterable[tuple[str, Markup]]) -> Markup:
-    pairs = [element("div", element("dt", text(name)), element("dd", value)) for name, value in facts]
-    return element("dl", *pairs, class_="facts") if pairs else NOTHING
-
-
-def _scrolling(table: Markup, name: str) -> Markup:
-    """A table that is scrolled in its own place on a narrow screen, with the keyboard as well."""
-    return element("div", table, class_="scrolling", role="region", aria_label=name, tabindex="0")

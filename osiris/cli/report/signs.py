@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from osiris.cli.output import count
@@ -58,3 +59,14 @@ def section(title: str, *children: Markup, anchor: str, note: str = "") -> Marku
     heading = element("h2", text(title), id=anchor)
     lead = element("p", text(note), class_="lead") if note else NOTHING
     return element("section", heading, lead, *children, aria_labelledby=anchor)
+
+
+def facts_list(facts: Iterable[tuple[str, Markup]]) -> Markup:
+    """Names with what they are; nothing where there are none."""
+    pairs = [element("div", element("dt", text(name)), element("dd", value)) for name, value in facts]
+    return element("dl", *pairs, class_="facts") if pairs else NOTHING
+
+
+def scrolling(table: Markup, name: str) -> Markup:
+    """A table that is scrolled in its own place on a narrow screen, with the keyboard as well."""
+    return element("div", table, class_="scrolling", role="region", aria_label=name, tabindex="0")

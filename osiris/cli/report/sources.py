@@ -9,11 +9,15 @@ from urllib.parse import quote
 import msgspec
 
 from osiris.canonical import sha256_hex
+from osiris.cli.report.attempts import runs_between
 from osiris.compiler.manifest import Manifest
 from osiris.compiler.render import FINGERPRINTS_FILE, MANIFEST_FILE, PLAN_FILE, parse_manifest
 from osiris.errors import OsirisError
 from osiris.project import Project
 from osiris.projections.runs import RunRecord
+from osiris.redaction import mask_by_key
+from osiris.runner.annex import ANNEX_NAME, TAIL_NAME
+from osiris.runner.export import has_annex
 from osiris.runner.log_reader import read_events
 from osiris.runner.run_log import EVENTS_NAME, LOG_NAME, METRICS_NAME, LoggedEvent
 from osiris.runner.summary import CARD_NAME, SUMMARY_NAME, RunSummary, read_summary
@@ -36,7 +40,10 @@ class FoundFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page is made from. ``query`` is that of the step in the error, "" where there is none."""
+    """What the page is made from. ``query`` is that of the step in the error, "" where there is none.
+
+    ``between`` are runs between the last success and this one, newest first.
+    """
 
     record: RunRecord
     summary: RunSummary | None = None
@@ -45,6 +52,8 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     manifest: Manifest | None = None
     query: str = ""
     files: tuple[FoundFile, ...] = ()
+    has_annex: bool = True
+    between: tuple[RunRecord, ...] = ()
 
 
 class _Query(msgspec.Struct, frozen=True):
@@ -64,6 +73,8 @@ def read_sources(project: Project, record: RunRecord, page_folder: Path) -> Sour
         manifest=manifest,
         query=_query(project, record, manifest),
         files=tuple(_found(project, group, path, page_folder) for group, path in _paths(project, record, summary)),
+        has_annex=has_annex(project.path(record.aiop_path)),
+        between=runs_between(project.ledger, record, summary.delta if summary else None),
     )
 
 
@@ -105,9 +116,12 @@ def _query(project: Project, record: RunRecord, manifest: Manifest | None) -> st
         return ""
     try:
         content = (project.path(record.build_manifest_path).parent / step.config).read_bytes()
-        return msgspec.json.decode(content, type=_Query).query if sha256_hex(content) == step.config_digest else ""
+        if sha256_hex(content) != step.config_digest:
+            return ""
+        query: str = mask_by_key(msgspec.json.decode(content, type=_Query).query)
     except (OSError, ValueError, msgspec.MsgspecError):
         return ""
+    return query
 
 
 def _paths(project: Project, record: RunRecord, summary: RunSummary | None) -> list[tuple[str, str]]:
@@ -115,8 +129,8 @@ def _paths(project: Project, record: RunRecord, summary: RunSummary | None) -> l
     build = PurePosixPath(record.build_manifest_path).parent
     logs, pack = PurePosixPath(record.run_logs_path), PurePosixPath(record.aiop_path)
     paths = [("outputs", artifact.path) for artifact in (summary.artifacts if summary else ())]
-    paths += [("pack", str(pack / name)) for name in (CARD_NAME, SUMMARY_NAME)]
-    paths += [("pack", path) for path in _inside(project, pack / "annex")]
+    paths += [("pack", str(pack / name)) for name in (CARD_NAME, SUMMARY_NAME, TAIL_NAME)]
+    paths += [("pack", path) for path in _inside(project, pack / ANNEX_NAME)]
     paths += [("log", str(logs / name)) for name in (LOG_NAME, EVENTS_NAME, METRICS_NAME)]
     paths += [("log", path) for path in _inside(project, logs / "artifacts")]
     return paths + [("build", str(build / name)) for name in (MANIFEST_FILE, PLAN_FILE, FINGERPRINTS_FILE)]

@@ -17,7 +17,6 @@ from osiris.runner.summary import StepSummary
 
 StepState = Literal["success", "failed", "cancelled", "running", "interrupted", "waiting", "not run"]
 _ENDS: dict[str, StepState] = {"step.finished": "success", "step.failed": "failed", "step.cancelled": "cancelled"}
-_FROM_PACK: dict[str, StepState] = {"skipped": "not run"}
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +103,7 @@ def _step(
         step = msgspec.structs.replace(
             step,
             component=summary.component,
-            state=_FROM_PACK.get(summary.status) or _ENDS[_event_of(summary)],
+            state="not run" if summary.status == "skipped" else summary.status,
             at_ms=after_ms(start, began),
             duration_ms=summary.duration_ms if began or summary.status != "skipped" else None,
             rows_in=summary.rows_in,
@@ -112,10 +111,6 @@ def _step(
         )
     uncounted = step.state == "success" and step.rows_out is None
     return msgspec.structs.replace(step, fused=uncounted and planned is not None and planned.mode != "write")
-
-
-def _event_of(summary: StepSummary) -> str:
-    return next(name for name, state in _ENDS.items() if state == summary.status)
 
 
 def _open_state(status: RunStatus, *, began: bool) -> StepState:
