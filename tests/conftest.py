@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tests.cli.shop import Shop, new_shop
 # Examples here write real files and sync them. How long that takes is the machine's affair and no property of the code.
 settings.register_profile("osiris", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("osiris")
+
+# Commands are started thousands of times: without it each would compile every module anew, twice its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")

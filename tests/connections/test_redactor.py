@@ -8,7 +8,7 @@ import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from osiris.redaction import Redactor, known_secrets, mask_by_key, remember
@@ -37,6 +37,7 @@ def test_no_secret_survives_and_scrubbing_twice_changes_nothing(
 @given(secrets | tricky, st.text(alphabet="xyz ,.", max_size=60))
 def test_a_text_without_secrets_is_left_as_it_is(secret: str, text: str) -> None:
     redactor = Redactor(["Q" + secret])
+    assume("..." not in text)  # what stands beside it may be the end of a secret that was cut off
     assert redactor.scrub(text) == text
     assert Redactor().scrub(text) == text
 

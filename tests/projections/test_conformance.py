@@ -66,7 +66,7 @@ class History:
                 with self.ledger.transaction() as transaction:
                     known = transaction.pipeline(slug) is not None
                 if known:
-                    tag_pipeline(self.ledger, slug, add=add, remove=remove)
+                    tag_pipeline(self.ledger, slug, add=add, remove=set(remove) - set(add))
             case ("tag_run", int(which), list(tags), _) if self.ended:
                 run_id, slug = self.ended[which % len(self.ended)]
                 self.ledger.record(RunTagged(run_id=run_id, pipeline_slug=slug, tags=tuple(tags), tagged_at=""))
