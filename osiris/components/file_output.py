@@ -14,12 +14,13 @@ from osiris.components.base import StepContext, Written, WrittenFile, quote_iden
 from osiris.components.source_files import resolve_path
 from osiris.durable import make_directory, move_into_place, sync_path
 from osiris.errors import ExitCode, OsirisError
-from osiris.locks import try_acquire
+from osiris.locks import acquire, try_acquire
 
 if TYPE_CHECKING:
     import duckdb
 
 _SUFFIX = ".osiris-tmp"
+_LOOK_S = 2.0
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -82,11 +83,14 @@ def replacing(target: Path, run_id: str) -> Iterator[Path]:
         _remove_leftovers(target)
         if not os.access(target.parent, os.W_OK):
             raise _unwritable(target, "its folder may not be written to", "Check the permissions of that folder.")
-        held = try_acquire(temporary)
+        # Another run may hold it for the moment in which it looks whether this is something left behind.
+        held = acquire(temporary, timeout_s=_LOOK_S, purpose="write the file")
     except OSError as cause:
         raise _unwritable(target, cause.strerror or str(cause), "Check that path and its permissions.") from cause
-    if held is None:
-        raise _unwritable(target, "this run is writing it already", "Let only one step write a file.")
+    except OsirisError as error:
+        if error.exit_code != ExitCode.LOCKED:
+            raise
+        raise _unwritable(target, "this run is writing it already", "Let only one step write a file.") from error
     try:
         yield temporary
         if target.exists():
