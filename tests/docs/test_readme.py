@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from scripts.write_schemas import verbs
 from tests.docs.pages import ROOT, blocks, run_page
-from tests.docs.test_json_output import verbs
 
 LONGEST = 120
 """Lines: the README stays one page."""

@@ -14,13 +14,13 @@ from pathlib import Path
 import click
 import pytest
 
-from osiris.cli.main import COMMANDS, cli
+from scripts.write_schemas import verbs
 from tests.cli.shop import ENDLESS, Result, Shop, pipeline, step_started, wait_until
 
 ROOT = Path(__file__).parents[2]
 PLACES = {"build", "run_logs", "aiop", ".osiris"}
 TARGETS = {"out"}
-ARGUMENTS = {"run": "last", "run_a": "last", "run_b": "last", "a": "last", "b": "last", "name": "duckdb.processor"}
+ARGUMENTS = {"run": "last", "before": "last", "name": "duckdb.processor", "shell": "bash"}
 """What the arguments of verbs are called that are no pipeline."""
 MAY_NAME_IT = {"osiris/migration", "scripts"}
 LEGACY = re.compile(r"(?<![\w\-.])(logs|compiled)/")
@@ -66,20 +66,6 @@ def watched(shop: Shop, tmp_path: Path) -> Watched:
     return Watched(shop, tmp_path)
 
 
-def verbs() -> Iterator[tuple[list[str], click.Command]]:
-    context = click.Context(cli)
-    for noun in COMMANDS:
-        command = cli.get_command(context, noun)
-        assert command is not None
-        if isinstance(command, click.Group):
-            for name in command.list_commands(context):
-                verb = command.get_command(context, name)
-                assert verb is not None
-                yield [noun, name], verb
-        else:
-            yield [noun], command
-
-
 def required(verb: click.Command) -> list[str]:
     """Something for each argument that the verb cannot do without."""
     arguments = [param for param in verb.params if isinstance(param, click.Argument)]
@@ -121,7 +107,8 @@ def test_a_run_that_does_not_come_to_its_end_leaves_nothing_elsewhere(watched: W
 def test_no_verb_writes_anywhere_else_whatever_it_comes_to(watched: Watched) -> None:
     watched.run("run", "orders")
     called = 0
-    for names, verb in verbs():
+    for typed, verb in verbs():
+        names = typed.split()
         for more in ([], ["--json"]):
             result = watched.run(*names, *required(verb), *more, check=None)
             assert result.code not in (70, -1), (names, result)
