@@ -14,7 +14,7 @@ from osiris.runner.step_configs import component
 
 
 class EdgeDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows that go from one step to another: as a ``view``, a ``stream``, or through ``parquet``."""
+    """Rows that go from one step to another: as a ``view``, a ``stream``, ``shared`` or ``parquet``."""
 
     producer: str
     consumer: str
@@ -77,5 +77,6 @@ def plan_lines(plan: PlanDocument) -> Iterator[str]:
 _WHY = {
     "view": "view (one consumer: filters and projections reach the scan)",
     "stream": "stream (one consumer, read once)",
-    "parquet": "Parquet in the work folder (several consumers, or none)",
+    "shared": "shared (several consumers in one statement: read once)",
+    "parquet": "Parquet in the work folder (consumers in several statements, or none)",
 }

@@ -45,12 +45,11 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
         f"{quote_identifier(name)} AS NOT MATERIALIZED (FROM {quote_identifier(view)})" for name, view in names.items()
     ]
     tables_sql = f"WITH {', '.join(tables)} " if tables else ""
-    view = quote_identifier(f"query of {ctx.step_id}")
     # The query begins on the first line, so that the lines in DuckDB's messages are the query's own; and it is bound
     # by a statement, because messages about relations carry no lines.
-    query = single_select(ctx.con, config.query)
-    ctx.con.execute(f"CREATE OR REPLACE VIEW {view} AS {tables_sql}SELECT * FROM ({query}\n)")  # noqa: S608 - the query
-    return Produced(rows=ctx.con.sql(f"FROM {view}"))
+    sql = f"{tables_sql}SELECT * FROM ({single_select(ctx.con, config.query)}\n)"  # noqa: S608 - the query itself
+    ctx.con.execute(f"CREATE OR REPLACE VIEW {quote_identifier(f'query of {ctx.step_id}')} AS {sql}")
+    return Produced(rows=ctx.con.sql(sql))
 
 
 def single_select(con: duckdb.DuckDBPyConnection, query: str) -> str:

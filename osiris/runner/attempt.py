@@ -17,6 +17,7 @@ from osiris.runner.failures import STEP_FAILURES, StepFailure, describe_failure
 from osiris.runner.plan import Stage
 from osiris.runner.row_counts import Scan, is_relation, read_scans, source_rows
 from osiris.runner.setting import Setting
+from osiris.runner.shared_rows import shared_rows_sql
 from osiris.runner.step_context import RunnerStepContext
 from osiris.runner.stored_rows import StoredRows, store_rows, stored_rows_sql
 
@@ -53,6 +54,7 @@ class Attempt:
         self._on_start = on_start
         self._refined = refined
         self._produced: dict[str, Produced] = {}
+        self._relations: dict[str, duckdb.DuckDBPyRelation] = {}
         self._spooled: dict[str, StoredRows] = {}
         self._scans: list[Scan] = []
 
@@ -114,6 +116,7 @@ class Attempt:
             names |= {table: producer for producer, table in step.tables.items()}
         views = {producer: self._cursor.view(view_name(producer)) for producer in set(names.values())}
         if step.mode == "write":
+            views = {producer: self._whole(producer) for producer in views}
             for view in views.values():
                 self._store_streams_read_twice(view)
         return {name: views[producer] for name, producer in names.items()}
@@ -128,10 +131,20 @@ class Attempt:
         else:
             rows = self._refined.get(step_id, produced.rows)
         rows.create_view(view_name(step_id), replace=True)
+        self._relations[step_id] = rows
+
+    def _whole(self, step_id: str) -> duckdb.DuckDBPyRelation:
+        """The rows of a step for the stage's one statement: what several steps read of it is computed once."""
+        if not self.stage.shared:
+            return self._cursor.view(view_name(step_id))
+        relations = {view_name(member): relation for member, relation in self._relations.items()}
+        sql = shared_rows_sql(relations, {view_name(member) for member in self.stage.shared})
+        self._cursor.sql(sql).create_view(f"all of {step_id}", replace=True)
+        return self._cursor.view(f"all of {step_id}")
 
     def _store_sink(self, sink: ManifestStep) -> StoredRows:
         with self._blaming(sink):
-            view = self._cursor.view(view_name(sink.id))
+            view = self._whole(sink.id)
             self._store_streams_read_twice(view)
             stored = store_rows(self._consume, view, self._setting.work_dir / f"{sink.id}.parquet")
             self._cursor.sql(stored_rows_sql(stored)).create_view(view_name(sink.id), replace=True)

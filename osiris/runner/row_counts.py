@@ -95,9 +95,19 @@ def _scans(operator: Operator, *, cut_short: bool) -> Iterator[Scan]:
         function, files = (operator.extra_info.get(key, "") for key in ("Function", "Filename(s)"))
         filtered = "Filters" in operator.extra_info
         yield Scan(_text(function), _text(files), None if cut_short or filtered else operator.rows)
-    empty_join = "JOIN" in operator.kind and not operator.rows
-    for child in operator.children:
-        yield from _scans(child, cut_short=cut_short or "LIMIT" in operator.kind or empty_join)
+    cut_below = cut_short or _stops_early(operator)
+    for place, child in enumerate(operator.children):
+        # Rows that are computed once are read only as far as those want who stand beside them.
+        readers = operator.children[1:] if operator.kind == "CTE" and place == 0 else []
+        yield from _scans(child, cut_short=cut_below or any(map(_stops_early_somewhere, readers)))
+
+
+def _stops_early(operator: Operator) -> bool:
+    return "LIMIT" in operator.kind or ("JOIN" in operator.kind and not operator.rows)
+
+
+def _stops_early_somewhere(operator: Operator) -> bool:
+    return _stops_early(operator) or any(map(_stops_early_somewhere, operator.children))
 
 
 def _text(value: str | list[str]) -> str:

@@ -68,6 +68,56 @@ def test_a_table_joined_with_itself_is_counted_once(root: Path) -> None:
     }
 
 
+def diamond(left: str, right: str, top: str) -> list[Step]:
+    """Two queries over the orders, and a third over both."""
+    return [ORDERS, select("l", left, "orders"), select("r", right, "orders"), select("j", top, "l", "r")]
+
+
+def test_rows_that_two_branches_read_are_scanned_once(root: Path) -> None:
+    few = "SELECT customer, count(*) AS few FROM input_df WHERE id < 70 GROUP BY customer"
+    join = "SELECT customer, few, total FROM df_l JOIN df_r USING (customer) ORDER BY customer"
+    outcome = run(root, *diamond(few, TOTALS, join), write_csv("w", "o.csv", "j"), write_csv("v", "p.csv", "j"))
+    assert rows_of(outcome)["orders"] == (None, 10_000)
+    assert rows_of(outcome)["j"] == (None, 7)
+    lines = (root / "o.csv").read_text().splitlines()
+    assert lines[:2] == ["customer,few,total", "c0,10,7142856.50"]
+    assert lines == (root / "p.csv").read_text().splitlines()
+
+
+def test_a_query_whose_rows_two_branches_read_is_computed_once(root: Path) -> None:
+    numbered = select("n", "SELECT random() AS chance FROM input_df", "orders")
+    same = select("s", "SELECT chance FROM input_df", "n")
+    join = select("j", "SELECT count(*) AS hits FROM df_n SEMI JOIN df_s USING (chance)", "n", "s")
+    outcome = run(root, ORDERS, numbered, same, join, write_csv("w", "o.csv", "j"))
+    assert outcome.status == "success"
+    assert (root / "o.csv").read_text().splitlines() == ["hits", "10000"]
+
+
+def test_a_wrong_guess_about_shared_rows_is_corrected(root: Path) -> None:
+    with (root / "orders.csv").open("a") as file:
+        file.write("x1,c1,n/a\n")
+    left, right = "SELECT max(id) AS last FROM input_df", "SELECT max(amount) AS most FROM input_df"
+    outcome = run(root, *diamond(left, right, "SELECT * FROM df_l, df_r"), write_csv("w", "o.csv", "j"))
+    assert (root / "o.csv").read_text().splitlines() == ["last,most", "x1,n/a"]
+    assert rows_of(outcome)["orders"] == (None, 10_001)
+
+
+def test_branches_that_stop_reading_leave_the_count_of_shared_rows_open(root: Path) -> None:
+    some = "SELECT id FROM input_df LIMIT 3"
+    outcome = run(root, *diamond(some, some, "SELECT * FROM df_l UNION ALL FROM df_r"), write_csv("w", "o.csv", "j"))
+    assert rows_of(outcome)["orders"][1] in (None, 10_000)
+    assert rows_of(outcome)["w"] == (6, 6)
+
+
+def test_a_failure_in_a_branch_of_shared_rows_is_the_fault_of_that_branch(root: Path) -> None:
+    wrong = "SELECT id,\n  customer::INT AS number FROM input_df"
+    outcome = run(
+        root, *diamond("FROM input_df", wrong, "FROM df_l JOIN df_r USING (id)"), write_csv("w", "o.csv", "j")
+    )
+    assert outcome.error is not None
+    assert (outcome.error.step, outcome.error.code) == ("r", "transform.sql_conversion")
+
+
 def test_two_extractors_of_one_file_count_the_same(root: Path) -> None:
     join = select("j", "SELECT a.id FROM df_orders a JOIN df_again b USING (id) WHERE a.id < 5", "orders", "again")
     outcome = run(root, ORDERS, read_csv("again", "orders.csv"), join, write_csv("w", "o.csv", "j"))

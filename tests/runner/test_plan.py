@@ -62,6 +62,48 @@ def test_rows_with_two_consumers_are_stored_once() -> None:
     assert [stage.needs for stage in found.stages] == [frozenset(), {0}, {0}]
 
 
+def test_rows_whose_consumers_come_together_are_shared_by_one_statement() -> None:
+    found = plan(
+        step("e", "read"),
+        step("p", "transform", "e"),
+        step("q", "transform", "e"),
+        step("j", "transform", "p", "q"),
+        step("w", "write", "j"),
+    )
+    assert stages(found) == [("e", "p", "q", "j", "w")]
+    assert found.carriers == {"e": "shared", "p": "view", "q": "view", "j": "view"}
+    assert found.stages[0].shared == {"e"}
+
+
+def test_rows_come_together_also_before_rows_that_are_stored() -> None:
+    found = plan(
+        step("e", "read"),
+        step("p", "transform", "e"),
+        step("j", "transform", "e", "p"),
+        step("w1", "write", "j"),
+        step("w2", "write", "j"),
+    )
+    assert stages(found) == [("e", "p", "j"), ("w1",), ("w2",)]
+    assert found.carriers == {"e": "shared", "p": "view", "j": "parquet"}
+
+
+def test_rows_that_come_together_only_in_a_writer_are_stored() -> None:
+    found = plan(step("e", "read"), step("p", "transform", "e"), step("w", "write", "e", "p"))
+    assert found.carriers == {"e": "parquet", "p": "view"}
+    assert stages(found) == [("e",), ("p", "w")]
+
+
+def test_a_stream_is_shared_by_one_statement() -> None:
+    found = plan(
+        step("s", "read"),
+        step("p", "transform", "s"),
+        step("j", "transform", "s", "p"),
+        step("w", "write", "j"),
+        streams=("s",),
+    )
+    assert found.carriers == {"s": "shared", "p": "view", "j": "view"}
+
+
 def test_a_consumer_that_reads_the_same_rows_twice_is_one_consumer() -> None:
     twice = ManifestStep(
         id="p", component="t", component_version="1", mode="transform", needs=("e",),
@@ -146,7 +188,9 @@ def test_every_plan_can_run_and_holds_every_step_once(data: st.DataObject) -> No
             fused = place[need] is place[each.id]
             assert fused == (need in each.inputs.values() and found.carriers[need] != "parquet")
             assert fused or place[need].number in place[each.id].needs
-    assert all(sum(found.carriers.get(m) == "stream" for m in stage.steps) <= 1 for stage in found.stages)
+    for stage in found.stages:
+        assert sum(member in streams and member != stage.sink for member in stage.steps) <= 1
+        assert stage.shared == {member for member in stage.steps if found.carriers.get(member) == "shared"}
 
 
 def assert_can_run(found: ExecutionPlan) -> None:
