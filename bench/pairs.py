@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import statistics
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,10 +28,11 @@ RESULTS: list[Pair] = []
 
 
 class Cost(NamedTuple):
-    """What one process cost: wall and CPU seconds."""
+    """What one process and its children cost: seconds, and the memory of the largest of them in MiB."""
 
     wall_s: float
     cpu_s: float
+    memory_mib: float
 
 
 def record(what: str, subject: Sequence[float], floor: Sequence[float], unit: str, limit: str = "") -> Pair:
@@ -53,16 +55,24 @@ def in_turn(subject: Callable[[], object], floor: Callable[[], object], rounds: 
     return subject_ms, floor_ms
 
 
-def run_process(command: Sequence[str], cwd: Path) -> Cost:
-    """Run a command to its success and say what it cost, by the operating system's account."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    wall_s = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode != 0:
-        raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr}")
-    return Cost(wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+def run_process(command: Sequence[str], cwd: Path, environ: Mapping[str, str] | None = None) -> Cost:
+    """Run a command to its success and say what it cost, by the operating system's account.
+
+    Raises ``RuntimeError`` with its last words where it fails.
+    """
+    with tempfile.TemporaryFile() as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            output.seek(0)
+            said = output.read().decode(errors="replace").strip().splitlines()
+            raise RuntimeError(f"{command} ended with {process.returncode}: {said[-1:]}")
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def processes_in_turn(

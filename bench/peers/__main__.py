@@ -15,22 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import venv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from bench.pairs import Cost, run_process
 from bench.peers.contestants import CONTESTANTS, PROJECTS, Contestant
 from bench.peers.job import SOURCE, TARGET, Totals, make_source, read_totals
-
-
-class Cost(NamedTuple):
-    """What one run cost: seconds, and the memory of its largest process in MiB."""
-
-    wall_s: float
-    cpu_s: float
-    memory_mib: float
 
 
 def main() -> None:
@@ -105,18 +96,7 @@ def run(contestant: Contestant, work: Path) -> Cost:
     folder = programs if contestant.requirements else Path(sys.executable).parent
     command = [part.format(bin=folder) for part in contestant.command]
     more = {name: value.format(project=project) for name, value in contestant.environment.items()}
-    log = project / "output.log"
-    started = time.perf_counter()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=project, env={**os.environ, **more}, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"exit {process.returncode}: {log.read_text(errors='replace').strip().splitlines()[-1:]}")
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return run_process(command, project, {**os.environ, **more})
 
 
 def project_of(contestant: Contestant, work: Path) -> Path:
