@@ -1,0 +1,23 @@
+"""The families of connections: what stands below ``connections.<family>`` and what can be asked of it.
+
+A family is one line in ``FAMILIES`` and one module with ``SPEC``, ``check`` and, where there is something to list,
+``tables``. Modules are imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from osiris.families.base import Family
+
+FAMILIES: dict[str, str] = {}
+
+
+@cache
+def find_family(name: str) -> Family | None:
+    """The family called ``name``; None for one that only a package's component knows."""
+    if name not in FAMILIES:
+        return None
+    module = import_module(FAMILIES[name])
+    return Family(spec=module.SPEC, check=module.check, tables=getattr(module, "tables", None))
