@@ -18,19 +18,22 @@ SHORTEST_MASKED = 4
 
 _SECRET_KEY = re.compile(
     r"(^|[_.\-])(password|passwd|pwd|passphrase|secret|token|api[_\-]?key|apikey|access[_\-]?key|secret[_\-]?key|"
-    r"private[_\-]?key|credentials?|authorization|dsn|connection[_\-]?string|service[_\-]?role[_\-]?key)$",
+    r"private[_\-]?key|credentials?|authorization|dsn|connection[_\-]?string|service[_\-]?role[_\-]?key)$"
+    r"|(?-i:(?<=[a-z0-9])(Password|Passwd|Pwd|Passphrase|Secret|Token|A[Pp][Ii]Key|AccessKey|SecretKey|PrivateKey|"
+    r"Credentials?|Authorization|Dsn|ConnectionString)$)",
     re.IGNORECASE,
 )
 _DSN_KEY = re.compile(r"(^|[_.\-])(dsn|connection[_\-]?string)$", re.IGNORECASE)
-_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
 _DSN_PASSWORD = re.compile(r"\b[a-z][a-z0-9+.\-]{0,30}://[^\s/:@]*:(?P<secret>[^\s/@]+)@", re.IGNORECASE)
+# The repetitions that a text may start again and again have bounds, or a long text takes time by its square.
 # `password=` alone: what cannot be a comparison in a query, so not `a.password=b.password` or `password=$1`.
 _BARE_PASSWORD = re.compile(
-    r"(?<![\w.])(?:password|passwd|pwd)=(?P<secret>[^\s;&'\"$?:.()<>]+)(?=$|[\s;&])", re.IGNORECASE
+    r"(?<![\w.])(?:password|passwd|pwd)=(?P<secret>[^\s;&'\"$?:.()<>]{1,256}+)(?=$|[\s;&])", re.IGNORECASE
 )
 _KEYWORD_PASSWORD = re.compile(
-    r"\b(?:host|hostaddr|server|user|uid|dbname|database|data source)=\S.*?\b(?:password|passwd|pwd)="
-    r"(?P<secret>[^\s;&]+)",
+    r"(?<![\w.])(?:host|hostaddr|server|user|uid|dbname|database|data source)=\S.{0,300}?"
+    r"(?<![\w.])(?:password|passwd|pwd)=(?P<secret>[^\s;&]{1,256})",
     re.IGNORECASE | re.DOTALL,
 )
 _REFERENCE = re.compile(r"^\$\{[^}]*\}$")
@@ -68,8 +71,7 @@ def secret_shape(text: str) -> str:
         _BARE_PASSWORD: "a password",
     }
     for pattern, kind in kinds.items():
-        match = pattern.search(text)
-        if match and not _REFERENCE.match(match["secret"]):
+        if any(not _REFERENCE.match(match["secret"]) for match in pattern.finditer(text)):
             return kind
     return ""
 

@@ -45,7 +45,7 @@ class OmlStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """One entry of ``steps``; ``needs`` and ``inputs`` are None where they are left out."""
 
     id: str
-    component: str
+    component: _Text
     mode: Mode
     needs: list[str] | None = None
     inputs: dict[str, str] | None = None

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from osiris.compiler.oml import Bindings, OmlParam, OmlProfile, ParamType, ParamValue
-from osiris.documents import FREE_PREFIX, Entry, Node, Report, bind, joined, resolve_plain, shown, suggest
+from osiris.documents import FREE_PREFIX, Entry, Node, Report, bind, joined, listed, resolve_plain, shown, suggest
 from osiris.errors import Finding
 from osiris.redaction import secret_shape
 
@@ -23,7 +23,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     entry: Entry
     type: ParamType
     default: ParamValue | None = None
-    choices: tuple[ParamValue, ...] = ()
+    choices: dict[ParamValue, None] = {}
 
 
 def declare_params(root: Node, report: Report) -> dict[str, Parameter | None]:
@@ -45,12 +45,15 @@ def _entries(node: Node, key: str) -> list[Entry]:
 
 
 def _declare(entry: Entry, at: str, report: Report) -> Parameter | None:
+    if entry.value.kind == "scalar" and not entry.value.is_empty:
+        report.expected(entry.value, at, "a map", "Write it as {type: string, default: …}, or int, float, bool.")
+        return None
     oml = bind(entry.value, OmlParam, path=report.path, findings=report.findings, at=at)
     if oml is None:
         return None
     before = len(report.findings)
     choices = [_typed(node, oml.type, f"{at}.enum[{place}]", report) for place, node in enumerate(oml.enum or [])]
-    parameter = Parameter(entry=entry, type=oml.type, choices=tuple(value for value in choices if value is not None))
+    parameter = Parameter(entry=entry, type=oml.type, choices={value: None for value in choices if value is not None})
     if oml.default is not None:
         default = _checked(oml.default, parameter, f"{at}.default", report)
         parameter = msgspec.structs.replace(parameter, default=default)
@@ -67,7 +70,7 @@ def _checked(node: Node, parameter: Parameter, at: str, report: Report) -> Param
     if value is None or not parameter.choices or value in parameter.choices:
         return value
     allowed = [text_of(choice) for choice in parameter.choices]
-    problem = f"{shown(text_of(value), parameter.entry.key)} is not one of: {', '.join(allowed)}"
+    problem = f"{shown(text_of(value), parameter.entry.key)} is not one of: {listed(allowed)}"
     report.add(node, at, problem, suggest(text_of(value), allowed))
     return None
 
@@ -82,7 +85,7 @@ def bind_params(
     of_profile = _profile_values(root, declared, bindings, report)
     for name in bindings.params:
         if name not in declared:
-            hint = suggest(name, declared) or f"Declared: {', '.join(declared) or 'none'}."
+            hint = report.near(name, declared, "Declared")
             problem = f"--param {shown(name)}: the pipeline has no such parameter"
             report.findings.append(Finding(problem, hint, report.path))
     values: dict[str, ParamValue] = {}
@@ -139,7 +142,7 @@ def _profile_values(
     for profile in _entries(root, "profiles"):
         at = joined("profiles", profile.key)
         if bindings.known_profiles and profile.key not in bindings.known_profiles:
-            hint = suggest(profile.key, bindings.known_profiles) or f"Known: {', '.join(bindings.known_profiles)}."
+            hint = report.near(profile.key, bindings.known_profiles, "Known")
             report.add(profile, "profiles", f"unknown profile {shown(profile.key)}", hint)
         bind(profile.value, OmlProfile, path=report.path, findings=report.findings, at=at)
         for entry in _entries(profile.value, "params"):
@@ -153,7 +156,7 @@ def _profile_value(
     entry: Entry, declared: Mapping[str, Parameter | None], at: str, report: Report
 ) -> ParamValue | None:
     if entry.key not in declared:
-        hint = suggest(entry.key, declared) or "Declare it under params first."
+        hint = report.near(entry.key, declared, "Declared")
         report.add(entry, at, "the pipeline has no such parameter", hint)
         return None
     parameter = declared[entry.key]

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import re
 
-from osiris.documents import Node, Report, joined
+from osiris.documents import Entry, Node, Report, joined
 from osiris.redaction import is_secret_key, secret_shape
 
 _REFERENCE = re.compile(r"\$\{[^{}]*\}")
+# A column may be called password; that it holds text is no secret.
+_COLUMN_TYPE = re.compile(
+    r"varchar|text|string|char|boolean|bool|u?(?:tiny|small|big|huge)?int|integer|double|float|real|date|time|"
+    r"timestamp(?:tz|_s|_ms|_ns)?|decimal(?:\([0-9]{1,2}(?:, ?[0-9]{1,2})?\))?|numeric|uuid|blob|json|interval",
+    re.IGNORECASE,
+)
 _HINT = "Put it into osiris_connections.yaml as ${VARIABLE} and name the connection here."
 
 
@@ -18,6 +24,7 @@ def find_secrets(root: Node, report: Report) -> None:
     """A finding for each literal secret, wherever it stands in the document: also in keys, metadata and ``x-`` keys."""
     for entry in root.entries:
         at = joined("", entry.key)
+        _search_key(entry, "", report)
         if entry.key == "params":
             _search_params(entry.value, report)
         else:
@@ -39,18 +46,22 @@ def find_declared_secrets(config: Node, fields: tuple[str, ...], at: str, report
 def _search_params(params: Node, report: Report) -> None:
     for entry in params.entries:
         at = joined("params", entry.key)
+        _search_key(entry, "params", report)
         if is_secret_key(entry.key):
             problem = "a parameter of this name would carry a secret into the manifest"
             report.add(entry, at, problem, "Use a connection for secrets, or another name if it is none.")
         _search(entry.value, at, False, report)
 
 
+def _search_key(entry: Entry, at: str, report: Report) -> None:
+    if kind := secret_shape(entry.key):
+        report.add(entry, at, f"{kind} stands in a key", _HINT)
+
+
 def _search(node: Node, at: str, secret_key: bool, report: Report) -> None:
     for entry in node.entries:
-        below = joined(at, entry.key)
-        if kind := secret_shape(entry.key):
-            report.add(entry, at, f"{kind} stands in a key", _HINT)
-        _search(entry.value, below, secret_key or is_secret_key(entry.key), report)
+        _search_key(entry, at, report)
+        _search(entry.value, joined(at, entry.key), secret_key or is_secret_key(entry.key), report)
     for place, item in enumerate(node.items):
         _search(item, f"{at}[{place}]", secret_key, report)
     if node.kind != "scalar":
@@ -62,6 +73,6 @@ def _search(node: Node, at: str, secret_key: bool, report: Report) -> None:
 
 
 def _is_literal(node: Node) -> bool:
-    return (
-        bool(node.raw) and not node.is_null and not isinstance(node.value, bool) and not _REFERENCE.fullmatch(node.raw)
-    )
+    if not node.raw or node.is_null or isinstance(node.value, bool):
+        return False
+    return not (_REFERENCE.fullmatch(node.raw) or _COLUMN_TYPE.fullmatch(node.raw))

@@ -13,11 +13,17 @@ from osiris.compiler.notations import parse_duration
 from osiris.compiler.oml import STEP_ID_PATTERN, OmlStep, Registry
 from osiris.compiler.secret_literals import find_declared_secrets
 from osiris.components.base import Component, Mode
-from osiris.documents import Node, Report, bind, bind_fields, described, shown, suggest
+from osiris.documents import Node, Report, bind, bind_fields, described, shown, suggest, without_free
 from osiris.errors import Finding, OsirisError
 
 _WIRING_FIELDS = ("id", "mode", "needs", "inputs")
 _RESERVED_ID = "params"
+_CALLED_ELSEWHERE = {
+    **dict.fromkeys(("depends_on", "dependsOn", "depends", "after"), "needs"),
+    **dict.fromkeys(("type", "uses", "connector"), "component"),
+    **dict.fromkeys(("with", "options", "settings", "args"), "config"),
+}
+"""Keys of a step as other formats call them."""
 
 
 class StepDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,10 +59,13 @@ def read_steps(
 def _read_step(
     node: Node, at: str, registry: Registry, unresolved: Collection[tuple[int, int]], report: Report
 ) -> StepDraft:
-    fields = bind_fields(node, OmlStep, path=report.path, findings=report.findings, at=at)
+    node = without_free(node, "inputs")
+    found: list[Finding] = []
+    fields = bind_fields(node, OmlStep, path=report.path, findings=found, at=at)
+    component = _find_component(node, fields.get("component", ""), at, registry, report)
+    report.findings.extend(_with_its_place(finding, node, component) for finding in found)
     fields["id"] = _checked_id(node, fields.get("id", ""), at, report)
     written = [name for name in _WIRING_FIELDS if node.entry(name)]
-    component = _find_component(node, fields.get("component", ""), at, registry, report)
     _check_mode(node, fields.get("mode"), component, at, report)
     needs = fields.get("needs")
     return StepDraft(
@@ -72,6 +81,22 @@ def _read_step(
         timeout_ms=_timeout_ms(fields.get("timeout"), at, report),
         wirable=bool(fields["id"]) and "mode" in fields and all(name in fields for name in written),
     )
+
+
+def _with_its_place(finding: Finding, node: Node, component: Component | None) -> Finding:
+    """The finding; of a key that has another name here, or stands in the wrong map, or one need, the hint says so."""
+    needs = node.child("needs")
+    if (finding.line, finding.column) == (needs.line, needs.column) and re.fullmatch(STEP_ID_PATTERN, needs.raw):
+        return finding._replace(hint=f"Write it as a list: [{needs.raw}].")
+    config = component.config_type.__struct_encode_fields__ if component else ()
+    for entry in node.entries:
+        if not finding.problem.endswith(f"unknown key {shown(entry.key)}"):
+            continue
+        if entry.key in _CALLED_ELSEWHERE:
+            return finding._replace(hint=f"Call it {_CALLED_ELSEWHERE[entry.key]}.")
+        if entry.key in config and entry.key not in OmlStep.__struct_fields__:
+            return finding._replace(hint=f"Put {entry.key} under config.")
+    return finding
 
 
 def _checked_id(node: Node, step_id: str, at: str, report: Report) -> str:
@@ -147,6 +172,7 @@ def _timeout_ms(node: Node | None, at: str, report: Report) -> int | None:
     milliseconds = parse_duration(node.raw) if node.kind == "scalar" else None
     if milliseconds is None:
         got = shown(node.raw) if node.kind == "scalar" else described(node)
-        hint = f"Write {node.raw}s if seconds are meant." if node.raw.isdecimal() else "Write 500ms, 30s, 10m or 1h."
+        is_bare = parse_duration(f"{node.raw}s") is not None
+        hint = f"Write {node.raw}s if seconds are meant." if is_bare else "Write 500ms, 30s, 10m or 1h."
         report.add(node, f"{at}.timeout", f"expected a whole number with a unit, got {got}", hint)
     return milliseconds

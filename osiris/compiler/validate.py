@@ -23,7 +23,7 @@ from osiris.compiler.source import load_oml
 from osiris.compiler.steps import StepDraft, read_steps
 from osiris.compiler.wiring import Wires, wire_steps
 from osiris.components.base import Component, Mode
-from osiris.documents import FREE_PREFIX, Node, Report, bind_fields, described, joined, shown
+from osiris.documents import Node, Report, bind_fields, described, joined, shown, without_free
 from osiris.errors import Finding, OsirisError, findings_error
 
 OML_VERSION = re.compile(r"0\.1\.[0-9]{1,6}")
@@ -102,6 +102,7 @@ def validate_pipeline(root: Node, path: str, bindings: Bindings, registry: Regis
     unresolved: set[tuple[int, int]] = set()
     root = interpolate_pipeline(root, Interpolation(values, tuple(declared), report, unresolved))
     find_secrets(root, report)
+    root = without_free(root, "requires")
     head = bind_fields(root, OmlPipeline, path=path, findings=report.findings)
     _check_version(root, report)
     _check_requires(root, head.get("requires", {}), report)
@@ -139,10 +140,9 @@ def _check_version(root: Node, report: Report) -> None:
 
 
 def _check_requires(root: Node, requires: Mapping[str, str], report: Report) -> None:
+    nodes = {entry.key: entry.value for entry in root.child("requires").entries}
     for name, specifier in requires.items():
-        if name.startswith(FREE_PREFIX):
-            continue
-        node, at = root.child("requires", name), joined("requires", name)
+        node, at = nodes[name], joined("requires", name)
         if not is_package_name(name):
             report.add(node, at, "not the name of a package", "Write a name such as duckdb.")
         if not is_version_specifier(specifier):
@@ -163,7 +163,7 @@ def _pipeline(
         description=head.get("description", ""),
         intent=head["metadata"].intent if "metadata" in head else "",
         params=values,
-        requires={name: requires[name] for name in sorted(requires) if not name.startswith(FREE_PREFIX)},
+        requires={name: requires[name] for name in sorted(requires)},
         steps=tuple(_resolved(draft, wires[draft.id]) for draft in drafts),
     )
 

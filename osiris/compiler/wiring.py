@@ -12,7 +12,7 @@ from osiris.canonical import sha256_hex
 from osiris.compiler.graph import find_circles
 from osiris.compiler.notations import parse_rows_reference
 from osiris.compiler.steps import StepDraft
-from osiris.documents import Report, joined, shown, suggest
+from osiris.documents import Report, joined, shown
 
 _INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _INPUT_HINT = "Write ${step-id.df} with the id of a step that reads or transforms."
@@ -45,7 +45,7 @@ def wire_steps(drafts: Sequence[StepDraft], report: Report, warnings: Report) ->
     wires: dict[str, Wires] = {}
     for number, draft in enumerate(drafts):
         if draft.id and draft.wirable and by_id[draft.id] is draft:
-            before = drafts[number - 1].id if number else ""
+            before = drafts[number - 1].id if number else None
             wires[draft.id] = _wire(draft, before, steps, report)
     _check_circles(by_id, wires, report)
     if all(draft.wirable for draft in drafts):
@@ -53,7 +53,8 @@ def wire_steps(drafts: Sequence[StepDraft], report: Report, warnings: Report) ->
     return wires
 
 
-def _wire(draft: StepDraft, before: str, steps: _Steps, report: Report) -> Wires:
+def _wire(draft: StepDraft, before: str | None, steps: _Steps, report: Report) -> Wires:
+    """``before`` is the id of the step before it: None for the first step, "" where that id is no good."""
     named = _named_inputs(draft, steps.by_id, report)
     needs = sorted(_needs(draft, before, named, steps.by_id, report), key=steps.place.__getitem__)
     if draft.inputs is not None:
@@ -65,35 +66,37 @@ def _wire(draft: StepDraft, before: str, steps: _Steps, report: Report) -> Wires
         single = len(producers) == 1
         inputs = {("df" if single else steps.tables[producer]): producer for producer in producers}
     if draft.mode == "write":
-        _check_write(draft, inputs, needs, report)
+        _check_write(draft, before, inputs, needs, report)
     return Wires(tuple(needs), dict(sorted(inputs.items())))
 
 
 def _needs(
-    draft: StepDraft, before: str, named: Mapping[str, str], by_id: Mapping[str, StepDraft], report: Report
+    draft: StepDraft, before: str | None, named: Mapping[str, str], by_id: Mapping[str, StepDraft], report: Report
 ) -> set[str]:
     if draft.needs is None and draft.inputs is None:
         return {before} if draft.mode != "read" and before else set()
-    for place, need in enumerate(draft.needs or ()):
+    nodes = {item.raw: item for item in reversed(draft.node.child("needs").items)}
+    for need in draft.needs or ():
         if need not in by_id:
-            hint = suggest(need, by_id) or f"Steps: {', '.join(by_id)}."
-            node = draft.node.child("needs", place)
-            report.add(node, f"{draft.at}.needs", f"there is no step {shown(need)}", hint)
+            hint = report.near(need, by_id, "Steps")
+            report.add(nodes[need], f"{draft.at}.needs", f"there is no step {shown(need)}", hint)
     return {need for need in draft.needs or () if need in by_id} | set(named.values())
 
 
 def _named_inputs(draft: StepDraft, by_id: Mapping[str, StepDraft], report: Report) -> dict[str, str]:
     found: dict[str, str] = {}
+    nodes = {entry.key: entry.value for entry in draft.node.child("inputs").entries}
     for name, reference in (draft.inputs or {}).items():
         at = joined(f"{draft.at}.inputs", name)
-        node = draft.node.child("inputs", name)
+        node = nodes[name]
         step_id = parse_rows_reference(reference)
         if not _INPUT_NAME.fullmatch(name):
             report.add(node, at, "not a name for an input", "Use letters, digits and _, and begin with a letter.")
         elif step_id is None:
-            report.add(node, at, f"{shown(reference)} does not name a step's rows", _INPUT_HINT)
+            hint = f'Write "${{{reference}.df}}".' if reference in by_id else _INPUT_HINT
+            report.add(node, at, f"{shown(reference)} does not name a step's rows", hint)
         elif step_id not in by_id:
-            hint = suggest(step_id, by_id) or f"Steps: {', '.join(by_id)}."
+            hint = report.near(step_id, by_id, "Steps")
             report.add(node, at, f"there is no step {shown(step_id)}", hint)
         elif by_id[step_id].mode == "write":
             report.add(node, at, f"the step {shown(step_id)} writes and gives no rows", _INPUT_HINT)
@@ -105,11 +108,13 @@ def _named_inputs(draft: StepDraft, by_id: Mapping[str, StepDraft], report: Repo
     return found
 
 
-def _check_write(draft: StepDraft, inputs: Mapping[str, str], needs: Sequence[str], report: Report) -> None:
+def _check_write(
+    draft: StepDraft, before: str | None, inputs: Mapping[str, str], needs: Sequence[str], report: Report
+) -> None:
     if draft.inputs and len(inputs) < len(draft.inputs):
         return  # a wrong reference has been reported already
-    if draft.needs and not needs:
-        return  # every need is unknown, which has been reported already
+    if not needs and (draft.needs or (draft.needs is None and before == "")):
+        return  # the step before it has no good id, or every need is unknown: reported already
     place = draft.node.child("inputs")
     if not inputs:
         after = f"; {shown(needs[0])} before it gives no rows" if needs and draft.needs is None else ""
@@ -118,6 +123,8 @@ def _check_write(draft: StepDraft, inputs: Mapping[str, str], needs: Sequence[st
         sources = set(inputs.values())
         names = ", ".join(shown(need) for need in needs if need in sources)
         problem = f"the step {shown(draft.id)} could write the rows of several steps: {names}"
+        if len(sources) == 1:
+            problem = f"the step {shown(draft.id)} takes one input, has {len(inputs)}"
         report.add(place, draft.at, problem, _WRITE_HINT)
 
 

@@ -6,7 +6,7 @@ never repeats a value that may be a secret.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, TypeVar, cast, overload
 
@@ -23,15 +23,12 @@ from osiris.documents.leaves import (
     bind_text,
     check_numbers,
 )
-from osiris.documents.nodes import Entry, Node, to_builtins
+from osiris.documents.nodes import FREE_PREFIX, Entry, Node, to_builtins
 from osiris.documents.scalars import resolve_plain
-from osiris.documents.wording import joined, shown, suggest
+from osiris.documents.wording import joined, listed, shown, suggest
 from osiris.errors import Finding
 
 T = TypeVar("T")
-
-FREE_PREFIX = "x-"
-"""Keys of a Struct that start so are free: they are bound to nothing and never unknown."""
 
 _CollectionKind = kinds.ListType | kinds.VarTupleType | kinds.SetType | kinds.FrozenSetType
 _COLLECTIONS: dict[type[kinds.Type], Callable[[list[Any]], object]] = {
@@ -162,14 +159,16 @@ def _bind_tuple(node: Node, kind: kinds.TupleType, at: str, report: Report) -> o
 def _is_list(node: Node, at: str, report: Report) -> bool:
     if node.kind == "list" or node.is_empty:
         return True
-    report.expected(node, at, "a list", "Write it as a list: [one, two]." if node.kind == "scalar" else "")
+    hint = "Write it as a list: [one, two]." if node.kind == "scalar" else "Begin each of its items with '- '."
+    report.expected(node, at, "a list", hint)
     return False
 
 
-def _is_map(node: Node, at: str, report: Report) -> bool:
+def _is_map(node: Node, at: str, report: Report, keys: Collection[str] = ()) -> bool:
     if node.kind == "map" or node.is_empty:
         return True
-    report.expected(node, at, "a map", "Write it as key: value.")
+    hint = f"Write it as a map with keys from these: {listed(keys)}." if keys else "Write it as key: value."
+    report.expected(node, at, "a map", hint)
     return False
 
 
@@ -207,9 +206,9 @@ def _bind_struct(node: Node, kind: kinds.StructType, at: str, report: Report) ->
 
 
 def _bind_fields(node: Node, kind: kinds.StructType, at: str, report: Report) -> dict[str, Any]:
-    if not _is_map(node, at, report):
-        return {}
     fields = {field.encode_name: field for field in kind.fields}
+    if not _is_map(node, at, report, fields):
+        return {}
     values: dict[str, Any] = {}
     for entry in node.entries:
         field = fields.get(entry.key)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 from msgspec import inspect as kinds
 
 from osiris.documents.nodes import Entry, Node
-from osiris.documents.wording import described, joined, last_key, shown, suggest
+from osiris.documents.wording import described, joined, last_key, listed, shown, suggest
 from osiris.errors import Finding
 
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
 _DEFAULT_HINT = "Correct the value at that place."
+_MOST_HINTED = 500  # nobody reads near misses after so many findings
 _BOOL_WORDS = frozenset({"yes", "no", "on", "off", "y", "n", "0", "1"})
 
 
@@ -34,11 +35,17 @@ class Report(msgspec.Struct, frozen=True):
         """The finding that says what was wanted and what stands there."""
         self.add(node, at, f"expected {what}, got {described(node)}", hint)
 
+    def near(self, word: str, allowed: Collection[str], otherwise: str) -> str:
+        """A hint for a word that is not ``allowed``: the near miss, or ``otherwise``, a colon and what is allowed."""
+        close = suggest(word, allowed) if len(self.findings) < _MOST_HINTED else ""
+        return close or f"{otherwise}: {listed(allowed) or 'none'}."
+
 
 def bind_text(node: Node, kind: kinds.StrType, at: str, report: Report) -> str | None:
     """Text; an unquoted scalar counts as it is written (``no``, ``1.10``, ``00501``), but null does not."""
     if node.kind != "scalar":
-        report.expected(node, at, "text")
+        hint = "Write one text." if node.kind == "list" else "Put a text that begins with { in quotes."
+        report.expected(node, at, "text", hint)
         return None
     if node.is_null:
         hint = "Give it a value." if node.is_empty else f'Write "{node.raw}" in quotes if the word itself is meant.'
@@ -89,11 +96,12 @@ def bind_choice(node: Node, choices: Iterable[object], at: str, report: Report) 
     if found:
         return value
     words = [choice for choice in allowed if isinstance(choice, str)]
-    listed = ", ".join(str(choice) if choice is not None else "null" for choice in allowed)
+    allowed_words = ", ".join(str(choice) if choice is not None else "null" for choice in allowed)
     if node.kind != "scalar" or node.is_null:
-        report.expected(node, at, f"one of: {listed}")
+        report.expected(node, at, f"one of: {allowed_words}")
         return None
-    report.add(node, at, f"{shown(node.raw, last_key(at))} is not one of: {listed}", suggest(node.raw, words))
+    hint = suggest(node.raw, words) or "Write one of these."
+    report.add(node, at, f"{shown(node.raw, last_key(at))} is not one of: {allowed_words}", hint)
     return None
 
 

@@ -12,16 +12,19 @@ import yaml
 
 from osiris.documents.nodes import Entry, Node
 from osiris.documents.scalars import resolve_plain
+from osiris.documents.syntax import LINE_END, SYNTAX_HINT, describe_syntax_error
 from osiris.documents.wording import shown
 from osiris.errors import Finding, OsirisError, findings_error
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 100
 MAX_ALIASED_NODES = 10_000
+_CHARACTERS_A_NODE = 256  # a long text counts as so many nodes more, or a few aliases would make gigabytes of it
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
-_SYNTAX_HINT = "Check the indentation, the colons and the quotes at that place and in the line before it."
 
 
 def load_document(source: str | bytes, path: str, *, max_bytes: int = MAX_BYTES) -> Node:
@@ -44,9 +47,9 @@ def load_document(source: str | bytes, path: str, *, max_bytes: int = MAX_BYTES)
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(path, error) from None
+        raise _invalid(path, *describe_syntax_error(text, error)) from None
     except yaml.YAMLError as error:
-        raise _invalid(path, 1, 1, f"not YAML: {error}".splitlines()[0], _SYNTAX_HINT) from None
+        raise _invalid(path, 1, 1, f"not YAML: {error}".splitlines()[0], SYNTAX_HINT) from None
     return builder.root or Node(kind="scalar", line=1, column=1, plain=True)
 
 
@@ -54,8 +57,8 @@ def _invalid(path: str, line: int, column: int, problem: str, hint: str) -> Osir
     return findings_error([Finding(problem, hint, path, line, column)], code="yaml.invalid")
 
 
-def _place(text_before: str | bytes) -> tuple[int, int]:
-    lines = text_before.split("\n") if isinstance(text_before, str) else text_before.split(b"\n")
+def _place(text_before: str) -> tuple[int, int]:
+    lines = LINE_END.split(text_before)
     return len(lines), len(lines[-1]) + 1
 
 
@@ -72,21 +75,13 @@ def _decode(source: str | bytes, path: str, max_bytes: int) -> str:
             raise _invalid(path, 1, 1, f"the file is too large: {size}", "Split the file, or move data out of it.")
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line, column = _place(content[: error.start])
-        raise _invalid(path, line, column, "not UTF-8 text", "Save the file in UTF-8.") from None
+        bom = len(_BOM) if content.startswith(_BOM) else 0  # what the decoder passed over before it counted
+        line, column = _place(content[: bom + error.start].decode("utf-8-sig"))
+        hint = "Save the file in UTF-8; it looks like UTF-16." if content[:2] in _UTF_16 else "Save the file in UTF-8."
+        raise _invalid(path, line, column, "not UTF-8 text", hint) from None
     except UnicodeEncodeError as error:
         line, column = _place(str(source)[: error.start])
         raise _invalid(path, line, column, "not UTF-8 text", "Save the file in UTF-8.") from None
-
-
-def _syntax_error(path: str, error: yaml.MarkedYAMLError) -> OsirisError:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    words = ", ".join(part for part in (error.context, error.problem) if part)
-    hint = "Indent with spaces, not with tabs." if "\\t" in words else _SYNTAX_HINT
-    if "cannot start any token" in words:
-        hint = "Put the value in quotes; indent with spaces, not with tabs."
-    return _invalid(path, line, column, f"not YAML: {words}", hint)
 
 
 class _Open:
@@ -112,6 +107,7 @@ class _Open:
             self.items.append(node)
         else:
             text, line, column = self.key
+            self.size += len(text) // _CHARACTERS_A_NODE
             self.entries.append(Entry(key=text, line=line, column=column, value=node))
             self.key = None
         self.size += size
@@ -168,9 +164,8 @@ class _Builder:
         raw = event.value
         line, column = _start_of(event)
         value = resolve_plain(raw) if plain else raw
-        self._finish(
-            Node(kind="scalar", line=line, column=column, raw=raw, plain=plain, value=value), event.anchor, 1, 1
-        )
+        node = Node(kind="scalar", line=line, column=column, raw=raw, plain=plain, value=value)
+        self._finish(node, event.anchor, 1 + len(raw) // _CHARACTERS_A_NODE, 1)
 
     def _key(self, event: yaml.ScalarEvent, plain: bool) -> None:
         text = event.value
@@ -180,7 +175,9 @@ class _Builder:
             raise self._refuse(event, "merge keys (<<) are not read", "Write the keys out where they are needed.")
         if first := frame.places.get(text):
             problem = f"the key {shown(text)} stands twice: at line {first[0]}, column {first[1]} and at line {line}"
-            raise self._refuse(event, f"{problem}, column {column}", "Keep one of the two.")
+            in_list = len(self._open) > 1 and self._open[-2].kind == "list"
+            hint = "Keep one of the two, or begin a new item with '- '." if in_list else "Keep one of the two."
+            raise self._refuse(event, f"{problem}, column {column}", hint)
         frame.places[text] = (line, column)
         frame.key = (text, line, column)
 
@@ -208,7 +205,8 @@ class _Builder:
         node, size, height = target
         self._aliased += size
         if self._aliased > MAX_ALIASED_NODES:
-            problem = f"the aliases stand for more than {MAX_ALIASED_NODES} values"
+            characters = MAX_ALIASED_NODES * _CHARACTERS_A_NODE
+            problem = f"the aliases stand for more than {MAX_ALIASED_NODES} values or {characters} characters"
             raise self._refuse(event, problem, "Write the values out, or use fewer aliases.")
         if len(self._open) + height > MAX_DEPTH:
             raise self._refuse(event, f"nested more than {MAX_DEPTH} deep", "Make the document flatter.")

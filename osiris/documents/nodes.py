@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
+FREE_PREFIX = "x-"
+"""Keys of a map that start so are the author's own: they are bound to nothing and never unknown."""
+
 Scalar = str | int | float | bool | None
 
 
@@ -61,6 +64,20 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     column: int
     value: Node
+
+
+def without_free(node: Node, key: str) -> Node:
+    """The map ``node``, but for the free keys (``x-…``) in the map under its ``key``, which has no fixed keys."""
+    entries = tuple(
+        msgspec.structs.replace(entry, value=_without_free(entry.value)) if entry.key == key else entry
+        for entry in node.entries
+    )
+    return msgspec.structs.replace(node, entries=entries)
+
+
+def _without_free(node: Node) -> Node:
+    kept = tuple(entry for entry in node.entries if not entry.key.startswith(FREE_PREFIX))
+    return msgspec.structs.replace(node, entries=kept)
 
 
 def to_builtins(node: Node) -> Any:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import islice
 
 from osiris.documents.nodes import Node
 from osiris.redaction import MASK, is_secret_key, secret_shape
 
 _LONGEST_SHOWN = 60
+_MOST_LISTED = 20
+_MOST_COMPARED = 1_000  # a near miss is worth some milliseconds, not minutes where there are many words
 
 
 def suggest(word: str, allowed: Iterable[str]) -> str:
     """``Did you mean 'steps'?`` for the nearest of the allowed words, or "" where none is near."""
-    by_folded = {candidate.lower(): candidate for candidate in allowed}
+    by_folded = {candidate.lower(): candidate for candidate in islice(allowed, _MOST_COMPARED)}
     near = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=0.6)
     return f"Did you mean '{by_folded[near[0]]}'?" if near else ""
+
+
+def listed(words: Collection[str]) -> str:
+    """``a, b, c``; of many words the first, and how many more there are."""
+    more = len(words) - _MOST_LISTED
+    return ", ".join(islice(words, _MOST_LISTED)) + (f" and {more} more" if more > 0 else "")
 
 
 def shown(text: str, key: str = "") -> str:

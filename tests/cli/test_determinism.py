@@ -73,6 +73,19 @@ def test_an_edited_build_is_refused_with_the_name_of_the_file(used: Shop, name: 
     assert used.journal() == journal
 
 
+def test_a_byte_flipped_in_any_file_of_a_build_stops_a_run_of_it(used: Shop) -> None:
+    [build] = used.root.glob("build/pipelines/dev/orders/*")
+    for path in sorted(path for path in build.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        middle = len(content) // 2
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+        error, hint = used.run("run", "orders", check=2).err.splitlines()
+        assert path.name in error
+        assert "osiris compile" in hint
+        path.write_bytes(content)
+    used.run("run", "orders")
+
+
 def test_a_build_of_which_files_are_missing_is_refused(used: Shop) -> None:
     [build] = used.root.glob("build/pipelines/dev/orders/*")
     (build / "plan.json").unlink()

@@ -206,15 +206,26 @@ def test_eight_writers_at_once_all_succeed_and_one_of_them_wrote(tmp_path: Path)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(data=st.data())
-def test_a_flipped_byte_anywhere_is_seen(data: st.DataObject, compiled: Compiled, tmp_path: Path) -> None:
+def test_a_byte_that_was_flipped_added_or_taken_away_anywhere_is_seen(
+    data: st.DataObject, compiled: Compiled, tmp_path: Path
+) -> None:
     folder = tmp_path / "flipped"
     shutil.rmtree(folder, ignore_errors=True)
     for name, content in compiled.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     name = data.draw(st.sampled_from(sorted(compiled.files)))
-    flipped = bytearray(compiled.files[name])
-    place = data.draw(st.integers(0, len(flipped) - 1))
-    flipped[place] ^= data.draw(st.integers(1, 255))
-    (folder / name).write_bytes(bytes(flipped))
+    content = compiled.files[name]
+    place = data.draw(st.integers(0, len(content) - 1))
+    changed = data.draw(
+        st.sampled_from(["flipped", "added", "taken away", "cut"]).map(
+            lambda change: {
+                "flipped": content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :],
+                "added": content[:place] + b" " + content[place:],
+                "taken away": content[:place] + content[place + 1 :],
+                "cut": content[:place],
+            }[change]
+        )
+    )
+    (folder / name).write_bytes(changed)
     assert verify_build(folder)

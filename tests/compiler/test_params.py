@@ -101,6 +101,49 @@ def test_a_wrong_declaration_is_named(params: str, found: str) -> None:
     assert any(found in problem and problem.startswith("3:") for problem in problems), problems
 
 
+WRITTEN = ["no", "on", "1.10", "0x1F", "0o17", "017", "2024-01-01", "2024-01-01 10:00", "1_000", "1:30", "12e3", "TRUE"]
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_text_is_as_it_was_written_in_a_config_a_parameter_and_a_profile(text: str) -> None:
+    assert config_of(reading(f"path: {text}"))["path"] == text
+    head = f"params: {{p: {{type: string, default: {text}, enum: [a, {text}]}}}}"
+    head += f"\nprofiles: {{prod: {{params: {{p: {text}}}}}}}"
+    oml = reading("path: '${params.p}'", head=head)
+    for bindings in ({}, {"profile": "prod"}, {"params": {"p": text}}, {"environ": {"OSIRIS_PARAM_P": text}}):
+        assert config_of(oml, **bindings)["path"] == text
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "value"),
+    [
+        ("int", "0x1F", 31),
+        ("int", "0o17", 15),
+        ("int", "017", 17),
+        ("int", "1_000", None),
+        ("int", "1:30", None),
+        ("int", "1e3", None),
+        ("int", "9223372036854775808", None),
+        ("int", "~", None),
+        ("float", "1e3", 1000.0),
+        ("float", "1_0.5", None),
+        ("bool", "TRUE", True),
+        ("bool", "no", None),
+        ("string", "~", None),
+    ],
+)
+def test_a_typed_parameter_reads_the_same_from_a_file_and_from_the_command_line(
+    declared: str, text: str, value: object
+) -> None:
+    in_file = validate(pipeline(read("a"), write("b"), head=f"params: {{p: {{type: {declared}, default: {text}}}}}"))
+    found = in_file.pipeline.params["p"] if in_file.pipeline else None
+    assert (found, type(found)) == (value, type(value))
+    if declared != "string":  # there every text is a text
+        oml = pipeline(read("a"), write("b"), head=f"params: {{p: {{type: {declared}}}}}")
+        given = validate(oml, params={"p": text})
+        assert (given.pipeline.params["p"] if given.pipeline else None) == value
+
+
 @pytest.mark.parametrize(
     ("profiles", "found"),
     [

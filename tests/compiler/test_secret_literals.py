@@ -24,6 +24,11 @@ SECRET = "hunter2-Pa55"  # noqa: S105
         pipeline(read("a").replace("path: a.csv", f"path: a.csv, limit: 'pwd={SECRET}'"), write("b")),
         pipeline(read("a"), write("b"), head=f"description: 'see mysql://u:{SECRET}@h'"),
         pipeline(read("a"), write("b"), head=f"metadata: {{token: {SECRET}}}"),
+        pipeline(read("a"), write("b"), head=f"metadata: {{clientSecret: {SECRET}}}"),
+        pipeline(read("a"), write("b"), head=f"'x-pg://u:{SECRET}@h': 1"),
+        pipeline(read("a"), write("b"), head=f"params: {{'x-pg://u:{SECRET}@h': 1}}"),
+        pipeline(read("a"), write("b"), head=f"requires: {{'x-pg://u:{SECRET}@h': 1}}"),
+        pipeline(read("a"), write("b", f", inputs: {{'x-pg://u:{SECRET}@h': 1, df: '${{a.df}}'}}")),
         pipeline(read("a"), write("b"), head=f"x-note: {{deep: [{{credentials: {{value: {SECRET}}}}}]}}"),
         pipeline(read("a"), write("b"), head=f"params: {{url: {{type: string, default: 'a://u:{SECRET}@h'}}}}"),
         pipeline(read("a"), write("b"), head=f"params: {{api_token: {{type: string, default: {SECRET}}}}}"),
@@ -55,6 +60,25 @@ def test_a_secret_does_not_come_in_through_a_parameter() -> None:
     dsn = f"postgres://u:{SECRET}@h"
     assert "params.code (from --param): the value is a DSN with a password" in str(errors(text, params={"code": dsn}))
     assert SECRET not in str(errors(text, params={"code": dsn}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pipeline(read("a").replace("path: a.csv", "path: a.csv, types: {password: VARCHAR, token: 'DECIMAL(9, 2)'}")),
+        pipeline(read("a").replace("path: a.csv", "path: a.csv, options: {max_tokens: 5, primary_key: id}")),
+        pipeline(read("a").replace("path: a.csv", "path: 's3://bucket/a:b/day=1/*.csv'")),
+        pipeline(read("a"), head="description: 'Passwords and tokens: ask ada@example.org, see https://e.org:80/a'"),
+        pipeline(read("a"), head="metadata: {token: null, password: '', secret: false, api_key: '${API_KEY}'}"),
+        pipeline(read("a"), head="x-note: {tokens: [a], secrets_in: vault, keys: {primary: id}}"),
+        pipeline(
+            read("a"),
+            head="params: {token_count: {type: int, default: 5}, password_column: {type: bool, default: true}}",
+        ),
+    ],
+)
+def test_ordinary_texts_and_columns_are_no_secrets(text: str) -> None:
+    assert errors(text) == []
 
 
 def test_a_reference_to_the_environment_is_no_secret() -> None:

@@ -72,6 +72,20 @@ def test_unknown_keys_are_errors_with_a_suggestion_and_x_keys_are_free() -> None
     ]
 
 
+def test_x_keys_are_free_wherever_there_are_keys() -> None:
+    free = "x-note: [1, {a: null}]"
+    head = (
+        f"{free}\nmetadata: {{{free}}}\nrequires: {{{free}, duckdb: '>=1'}}\n"
+        f"params: {{{free}, p: {{type: int, default: 1, {free}}}}}\n"
+        f"profiles: {{{free}, prod: {{{free}, params: {{{free}, p: 2}}}}}}"
+    )
+    wired = f", {free}, retry: {{max: 1, {free}}}, inputs: {{df: '${{a.df}}', {free}}}"
+    found = validate(pipeline(read("a").replace("{path", f"{{{free}, path"), write("b", wired), head=head))
+    assert found.errors == ()
+    assert found.required().requires == {"duckdb": ">=1"}
+    assert found.required().steps[1].inputs == {"df": "a"}
+
+
 @pytest.mark.parametrize(
     ("step", "found"),
     [
@@ -81,6 +95,8 @@ def test_unknown_keys_are_errors_with_a_suggestion_and_x_keys_are_free() -> None
         (write('""'), "id: a step's id must not be empty"),
         (write("params"), "id: a step cannot be called 'params'"),
         (write("r"), "id: the id 'r' is taken by the step at line 4"),
+        (write("w").replace("filesystem.csv_writer", '""'), "component: must not be empty"),
+        (write("w", ", inputs: {a: '${r.df}', b: '${r.df}'}"), "the step 'w' takes one input, has 2"),
         (write("w").replace("csv_writer", "csv_writr"), "component: unknown component 'filesystem.csv_writr'"),
         (write("w").replace("mode: write", "mode: read"), "mode: filesystem.csv_writer has no mode read"),
         (write("w").replace("mode: write", "mode: writ"), "mode: 'writ' is not one of: read, transform, write"),
