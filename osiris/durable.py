@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 if sys.platform == "darwin":
@@ -33,16 +34,23 @@ _LEFT_BEHIND_S = 24 * 3600
 _PIECE_BYTES = 1 << 20
 _LONGEST_COPY_BYTES = 1 << 30
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp", re.DOTALL)
+_EMPTIED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str, flags: int) -> Iterator[int]:
+    fd = os.open(path, flags | os.O_CLOEXEC, 0o644)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def sync_directory(path: Path | str) -> None:
     """Return once the names in the directory ``path`` survive a power cut."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as fd:
         os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def make_directory(path: Path) -> None:
@@ -105,13 +113,10 @@ def write_all(fd: int, content: bytes) -> None:
 
 def write_file(path: Path, content: bytes, *, sync: bool) -> None:
     """Write ``path`` in place, from empty. Only for files that nobody reads yet."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
+    with _opened(path, _EMPTIED) as fd:
         write_all(fd, content)
         if sync:
             sync_file(fd)
-    finally:
-        os.close(fd)
 
 
 def replace_file(path: Path, content: bytes, *, sync: bool, temporary: Path | None = None) -> None:
@@ -134,18 +139,25 @@ def replace_file(path: Path, content: bytes, *, sync: bool, temporary: Path | No
 def copy_file_part(source: Path, offset: int, target: Path) -> str:
     """Copy the bytes of ``source`` from ``offset`` on to ``target``, synced; returns their SHA-256, 64 hex digits."""
     digest = hashlib.sha256()
-    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
+    with _opened(target, _EMPTIED) as fd:
         with source.open("rb") as file:
             file.seek(offset)
             while piece := file.read(_PIECE_BYTES):
                 digest.update(piece)
                 write_all(fd, piece)
         sync_file(fd)
-    finally:
-        os.close(fd)
     sync_directory(target.parent)
     return digest.hexdigest()
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Give the file at ``source`` the new name ``target`` as well, unsynced; a copy where there can be no link."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # another file system, or one without links; whatever else is wrong, the copy meets it too
+        copy_file_part(source, 0, target)
 
 
 def replace_end(path: Path, offset: int, content: bytes) -> None:
@@ -156,16 +168,13 @@ def replace_end(path: Path, offset: int, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
+        with _opened(temporary, _EMPTIED) as fd:
             if offset:
                 with path.open("rb") as file:
                     for start in range(0, offset, _PIECE_BYTES):
                         write_all(fd, file.read(min(_PIECE_BYTES, offset - start)))
             write_all(fd, content)
             sync_file(fd)
-        finally:
-            os.close(fd)
         os.replace(temporary, path)
     except BaseException:
         remove_file(temporary)
@@ -179,12 +188,9 @@ def put_before(path: Path, content: bytes, *, temporary: Path) -> None:
     The kernel copies what is there: a long file is neither read nor written by this process.
     """
     try:
-        target = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
+        with _opened(temporary, _EMPTIED) as target:
             write_all(target, content)
             _copy_behind(path, target)
-        finally:
-            os.close(target)
         os.replace(temporary, path)
     except BaseException:
         remove_file(temporary)
@@ -192,19 +198,13 @@ def put_before(path: Path, content: bytes, *, temporary: Path) -> None:
 
 
 def _copy_behind(path: Path, target: int) -> None:
-    try:
-        source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
+    with contextlib.suppress(FileNotFoundError), _opened(path, os.O_RDONLY) as source:
         if hasattr(os, "copy_file_range"):
             with contextlib.suppress(OSError):  # not on every file system; what was not copied is written below
                 while os.copy_file_range(source, target, _LONGEST_COPY_BYTES):
                     pass
         while piece := os.read(source, _PIECE_BYTES):
             write_all(target, piece)
-    finally:
-        os.close(source)
 
 
 def make_temporary_beside(target: Path) -> Path:
@@ -237,11 +237,8 @@ def open_for_syncing(path: Path | str) -> int:
 
 def sync_path(path: Path) -> None:
     """Sync one finished file by name."""
-    fd = open_for_syncing(path)
-    try:
+    with _opened(path, os.O_RDONLY) as fd:
         sync_file(fd)
-    finally:
-        os.close(fd)
 
 
 def remove_tree(path: Path) -> None:
