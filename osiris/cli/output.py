@@ -23,6 +23,7 @@ _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = re.compile(r"-|[\d,.]+( ms| s| min \d\d s| k?B| [MGT]B)?")
 _COLORS = {
     "success": "green",
+    "reused": "green",
     "ok": "green",
     "failed": "red",
     "cancelled": "yellow",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -29,19 +29,25 @@ class StageDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``osiris run --dry-run --json`` prints; nothing was written."""
+    """What ``osiris run --dry-run --json`` prints; nothing was written.
+
+    ``kept`` says that what steps give is kept in the run folder, which makes all of it Parquet. ``reused`` are the
+    steps that a resumed run would take over; they are in no statement.
+    """
 
     pipeline_slug: str
     profile: str
     manifest_hash: str
     build_exists: bool
+    kept: bool
+    reused: tuple[str, ...]
     stages: tuple[StageDocument, ...]
 
 
-def plan_document(project: Project, manifest: Manifest) -> PlanDocument:
-    """The plan of a manifest."""
+def plan_document(project: Project, manifest: Manifest, *, kept: bool, reused: Collection[str]) -> PlanDocument:
+    """The plan of a manifest whose steps' outputs are ``kept`` or not, and of which some are ``reused``."""
     rows = {step.id: component(step.component).spec.rows for step in manifest.steps}
-    plan = plan_execution(manifest.steps, rows)
+    plan = plan_execution(manifest.steps, rows, kept=kept)
     by_id = {step.id: step for step in manifest.steps}
     stages = tuple(
         StageDocument(
@@ -53,12 +59,15 @@ def plan_document(project: Project, manifest: Manifest) -> PlanDocument:
             ),
         )
         for stage in plan.stages
+        if stage.sink not in reused
     )
     return PlanDocument(
         pipeline_slug=manifest.pipeline.slug,
         profile=manifest.profile,
         manifest_hash=manifest.manifest_hash,
         build_exists=project.path(project.contract.manifest_dir(build_tokens(manifest))).is_dir(),
+        kept=kept,
+        reused=tuple(reused),
         stages=stages,
     )
 
@@ -68,10 +77,13 @@ def plan_lines(plan: PlanDocument) -> Iterator[str]:
     profile = f" ({plan.profile})" if plan.profile else ""
     state = "stands already" if plan.build_exists else "would be compiled"
     yield f"{plan.pipeline_slug}{profile}: build {plan.manifest_hash[:7]} {state}; nothing was changed"
+    if plan.reused:
+        yield f"  reused: {', '.join(plan.reused)}"
     for number, stage in enumerate(plan.stages, start=1):
         yield f"  statement {number}: {', '.join(stage.steps)}"
         for edge in stage.edges:
-            yield f"    {edge.producer} -> {edge.consumer}: {_WHY[edge.kind]}"
+            why = _KEPT if plan.kept else _WHY[edge.kind]
+            yield f"    {edge.producer} -> {edge.consumer}: {why}"
 
 
 _WHY = {
@@ -80,3 +92,4 @@ _WHY = {
     "shared": "shared (several consumers in one statement: read once)",
     "parquet": "Parquet in the work folder (consumers in several statements, or none)",
 }
+_KEPT = "Parquet in the run folder (kept, so that the run can be resumed)"

@@ -5,7 +5,13 @@ from __future__ import annotations
 import click
 import msgspec
 
-from osiris.cli.complete import complete_pipelines, complete_profiles, complete_run_id_tokens, complete_tag_list
+from osiris.cli.complete import (
+    complete_pipelines,
+    complete_profiles,
+    complete_run_id_tokens,
+    complete_runs,
+    complete_tag_list,
+)
 from osiris.cli.plan import PlanDocument
 from osiris.cli.run_arguments import RunArguments, RunResultDocument
 from osiris.cli.verb import Settings, Verb, shared_options
@@ -30,6 +36,7 @@ from osiris.errors import ExitCode
         "osiris run orders -p prod --tags billing,ml --param limit=500",
         "osiris run --last-compile",
         "osiris run orders --dry-run",
+        "osiris run --resume last",
     ],
 )
 @click.argument("pipeline", metavar="PIPELINE|MANIFEST", default="", shell_complete=complete_pipelines)
@@ -52,10 +59,20 @@ from osiris.errors import ExitCode
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
 @click.option("--force-recompile", is_flag=True, help="Record the compile even if the build is known.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Go on with a run that did not succeed; see runtime.keep_step_outputs.",
+)
 @shared_options
 @click.pass_obj
 def command(settings: Settings, /, **given: object) -> int:
-    """Compile PIPELINE if anything that counts has changed, then run it; or run a build that stands."""
+    """Compile PIPELINE if anything that counts has changed, then run it; or run a build that stands.
+
+    With --resume, the build of an earlier run that failed, was cancelled or was killed runs again as a run of its own.
+    Steps whose outputs that run had kept are reused and do not run.
+    """
     arguments = msgspec.convert(given, RunArguments)
     from osiris.cli.run_execution import run  # noqa: PLC0415 - DuckDB is behind it, and completion does without
 

@@ -27,3 +27,4 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
     run_id_format: str
     dry_run: bool
     force_recompile: bool
+    resume: str | None

@@ -13,6 +13,7 @@ from osiris.cli.compile import parse_params
 from osiris.cli.output import Output
 from osiris.cli.plan import plan_document, plan_lines
 from osiris.cli.progress import PlainProgress, TerminalProgress
+from osiris.cli.resume import find_resumed, note_that_it_can_be_resumed
 from osiris.cli.run_arguments import RunArguments, RunResultDocument
 from osiris.cli.run_show import run_lines
 from osiris.cli.streams import steps_print_to_stderr
@@ -33,8 +34,10 @@ from osiris.errors import ExitCode, OsirisError
 from osiris.events.runs import RunError
 from osiris.ledger.runs import checked_tags
 from osiris.project import Project
+from osiris.projections.runs import RunRecord
 from osiris.runner.cancellation import Cancellation
 from osiris.runner.database import DatabaseOpening
+from osiris.runner.resume import find_reusable, open_resumed_build
 from osiris.runner.run import RunOptions, run_pipeline, runtime_limits
 
 _EXIT_OF_STATUS = {
@@ -57,22 +60,25 @@ def _run(settings: Settings, arguments: RunArguments, database: DatabaseOpening)
     tokens = choose_run_id_tokens(project.config, arguments.run_id_format)
     tags = checked_tags(tag.strip() for tag in arguments.tags.split(",") if tag.strip())
     refuse_standing_secrets({"--tags": tags}, project.root, os.environ)
+    resumed = find_resumed(project, arguments)
     if arguments.dry_run:
-        return _dry_run(project, arguments, profile, output)
+        return _dry_run(project, arguments, profile, resumed, output)
     database.limit(runtime_limits(project.config.runtime))
-    build = _build(project, arguments, profile)
+    build = _build(project, arguments, profile, resumed)
     for finding in build.warnings:
         output.warn(f"{finding.where}: {finding.problem}")
     if not settings.json:
         output.note(f"build {build.manifest.manifest_short} {'is up to date' if build.reused else 'compiled'}")
     cancel = Cancellation()
-    options = RunOptions(run_id_tokens=tokens, tags=tags, environ=os.environ)
+    options = RunOptions(run_id_tokens=tokens, tags=tags, environ=os.environ, resumes=resumed)
     with _stopping(cancel), steps_print_to_stderr(), _progress(settings, build, output) as progress:
         done = run_pipeline(project, build, options, database=database, listener=progress, cancel=cancel)
     document = RunResultDocument(run=done.record, steps=done.steps, build_reused=build.reused)
     output.emit(document, run_lines(done.record, done.steps, output, project.root, with_error=False))
     if done.record.error is not None and not settings.json:
         output.error(_step_error(done.record.error))
+    if not settings.json:
+        note_that_it_can_be_resumed(project, done.record, output)
     return _EXIT_OF_STATUS[done.record.status]
 
 
@@ -90,7 +96,9 @@ def _progress(settings: Settings, build: PipelineBuild, output: Output) -> Termi
     return PlainProgress(output, quiet=settings.json)
 
 
-def _build(project: Project, arguments: RunArguments, profile: str) -> PipelineBuild:
+def _build(project: Project, arguments: RunArguments, profile: str, resumed: RunRecord | None) -> PipelineBuild:
+    if resumed is not None:
+        return open_resumed_build(project, resumed)
     _check_reference(arguments)
     if arguments.last_compile:
         return open_last_build(project, profile)
@@ -111,14 +119,16 @@ def _open_named_build(project: Project, arguments: RunArguments, profile: str) -
     return build
 
 
-def _dry_run(project: Project, arguments: RunArguments, profile: str, output: Output) -> int:
-    _check_reference(arguments)
-    if _names_a_build(arguments):
-        manifest = _build(project, arguments, profile).manifest
+def _dry_run(project: Project, arguments: RunArguments, profile: str, resumed: RunRecord | None, output: Output) -> int:
+    if resumed is not None or _names_a_build(arguments):
+        manifest = _build(project, arguments, profile, resumed).manifest
     else:
+        _check_reference(arguments)
         source = find_source(project, arguments.pipeline)
         manifest = compile_source(project, source, _compile_request(arguments, profile)).manifest
-    document = plan_document(project, manifest)
+    kept = resumed is not None or project.config.runtime.keep_step_outputs
+    reused = find_reusable(project, resumed, manifest).reused if resumed else ()
+    document = plan_document(project, manifest, kept=kept, reused=reused)
     output.emit(document, plan_lines(document))
     return ExitCode.DONE
 

@@ -60,6 +60,7 @@ def run_lines(
     profile = f" ({record.profile})" if record.profile else ""
     facts = [
         ("pipeline", record.pipeline_slug + profile),
+        ("resumed", record.resumed_from),
         ("started", local_time(record.started_at)),
         ("duration", duration(record.duration_ms)),
         ("rows", f"{count(record.rows_in)} read, {count(record.rows_out)} written"),

@@ -117,7 +117,10 @@ class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The engine: "" is 60 % of the machine's memory or its cgroup's, 0 threads is all cores."""
+    """The engine: "" is 60 % of the machine's memory or its cgroup's, 0 threads is all cores.
+
+    ``keep_step_outputs``: whether what each step gives stays in the run folder, so that the run can be resumed.
+    """
 
     memory_limit: Annotated[str, Meta(pattern=r"^$|^[0-9]+(\.[0-9]+)?\s*(B|[KMGT]i?B)$")] = ""
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0

@@ -37,6 +37,7 @@ class RunStarted(EventBase, frozen=True, kw_only=True, tag="run.started"):
 
     ``number`` counts the runs of one pipeline from 1 without gaps. ``session`` names the lock file that the running
     process holds. Paths are relative to the project's root; ``profile`` is "" where profiles are off.
+    ``resumed_from`` is the id of the run of this pipeline that it goes on with, "" where it begins at the beginning.
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class RunStarted(EventBase, frozen=True, kw_only=True, tag="run.started"):
     git_commit: str = ""
     pid: int = 0
     runtime_env: dict[str, str] = {}
+    resumed_from: str = ""
 
 
 class RunFinished(EventBase, frozen=True, kw_only=True, tag="run.finished"):

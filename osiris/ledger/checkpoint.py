@@ -23,7 +23,7 @@ from osiris.ledger.home import home_of
 from osiris.projections.base import SetCounter, SetKey
 
 DATABASE = "counters.sqlite"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _HOME = "home"
 """The one table that a comparison leaves out: it says where the file lies, not what the journal says."""
 

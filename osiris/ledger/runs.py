@@ -51,6 +51,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     git_commit: str = ""
     pid: int = 0
     runtime_env: dict[str, str] = {}
+    resumed_from: str = ""
 
 
 class StartedRun:
@@ -119,6 +120,7 @@ def start_run(ledger: Ledger, request: RunRequest, contract: FilesystemContract)
                 git_commit=request.git_commit,
                 pid=request.pid,
                 runtime_env=request.runtime_env,
+                resumed_from=request.resumed_from,
             )
             transaction.add(started)
     except BaseException:

@@ -50,6 +50,7 @@ class RunRecord(msgspec.Struct, frozen=True, gc=False):
     runtime_env: dict[str, str]
     seq: int
     pruned_at: str | None = None
+    resumed_from: str = ""
 
 
 class RunsState(msgspec.Struct, kw_only=True):
@@ -143,7 +144,7 @@ def _record(
     rows_in: int | None = None,
     rows_out: int | None = None,
 ) -> RunRecord:
-    return RunRecord(  # by position: 24 names take msgspec as long as all the rest of a rebuild takes for a run
+    return RunRecord(  # by position: 25 names take msgspec as long as all the rest of a rebuild takes for a run
         started.run_id,
         started.pipeline_slug,
         started.profile,
@@ -167,6 +168,8 @@ def _record(
         started.git_commit,
         started.runtime_env,
         seq,
+        None,
+        started.resumed_from,
     )
 
 

@@ -19,6 +19,7 @@ from osiris.runner.row_counts import Scan, is_relation, read_scans, source_rows
 from osiris.runner.setting import Setting
 from osiris.runner.shared_rows import shared_rows_sql
 from osiris.runner.step_context import RunnerStepContext
+from osiris.runner.step_outputs import view_name
 from osiris.runner.stored_rows import StoredRows, store_rows, stored_rows_sql
 
 
@@ -68,6 +69,7 @@ class Attempt:
                 result = self._run_step(step)
                 if isinstance(result, Written):
                     written = result
+                    self._keep_write(step, result)
         stored = self._store_sink(self._setting.steps[self.stage.sink]) if self.stage.materialises else None
         return Sunk(rows_out=self._rows_out(written, stored), written=written, stored=stored)
 
@@ -146,9 +148,21 @@ class Attempt:
         with self._blaming(sink):
             view = self._whole(sink.id)
             self._store_streams_read_twice(view)
-            stored = store_rows(self._consume, view, self._setting.work_dir / f"{sink.id}.parquet")
+            if self._setting.outputs is not None:
+                stored = self._setting.outputs.keep_rows(self._consume, view, sink.id)
+            else:
+                stored = store_rows(self._consume, view, self._setting.work_dir / f"{sink.id}.parquet")
             self._cursor.sql(stored_rows_sql(stored)).create_view(view_name(sink.id), replace=True)
         return stored
+
+    def _keep_write(self, step: ManifestStep, written: Written) -> None:
+        """What is written stands: that it could not be recorded must not make the step fail, and be written twice."""
+        if self._setting.outputs is None:
+            return
+        try:
+            self._setting.outputs.keep_write(step.id, written)
+        except OSError as cause:
+            self._setting.listener.warning(step.id, f"a resumed run will write this again: {cause.strerror}")
 
     def _store_streams_read_twice(self, top: duckdb.DuckDBPyRelation) -> None:
         """A stream that a query reads more than once goes to disk first, for it can be read only once."""
@@ -199,8 +213,3 @@ class Attempt:
             yield
         except STEP_FAILURES as cause:
             raise StepFailure(describe_failure(step, cause, self._setting.project_root)) from cause
-
-
-def view_name(step_id: str) -> str:
-    """The view that holds a step's rows, on every cursor of the run once they are stored."""
-    return f"rows of {step_id}"

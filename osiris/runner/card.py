@@ -15,7 +15,7 @@ from osiris.runner.annex import ANNEX_NAME, Annex
 from osiris.runner.card_changes import what_changed
 from osiris.runner.card_text import Citations, bounded, code, listed, plain, quoted
 from osiris.runner.causes import likely_causes
-from osiris.runner.summary import RunSummary, StepSummary
+from osiris.runner.summary import COMPLETED, RunSummary, StepSummary
 
 CARD_LIMIT_BYTES = 300 * 1024
 _PARAMS_BYTES = 20 * 1024
@@ -58,6 +58,8 @@ def _head(summary: RunSummary, manifest: Manifest | None, cite: Citations) -> It
         f"build {code(summary.manifest_short)}."
     )
     yield _course(summary, cite)
+    if summary.resumed_from:
+        yield f"It went on with run {code(summary.resumed_from)}, whose steps were reused as far as they had been kept."
     if manifest is None:
         yield "Its manifest is gone, so that its intent and the steps that it never came to are not known."
     elif manifest.params:
@@ -96,7 +98,7 @@ def _what_ran(summary: RunSummary, manifest: dict[str, ManifestStep], cite: Cita
         yield f"All of its {cite.number('run.steps', 'steps')}, in this order:"
         yield ""
     if len(ran) > _MANY_STEPS:
-        ran.sort(key=lambda step: step.status == "success")  # what a reader looks for must not be beyond the bound
+        ran.sort(key=lambda step: step.status in COMPLETED)  # what a reader looks for must not be beyond the bound
     for step in ran:
         yield _step_line(step, manifest.get(step.id), cite)
     if len(ran) < len(summary.steps):
@@ -116,7 +118,9 @@ def _step_line(step: StepSummary, planned: ManifestStep | None, cite: Citations)
         rows = f"wrote {given}" if given else ""
     else:
         rows = ", ".join(part for part in (f"took {taken}" if taken else "", f"gave {given}" if given else "") if part)
-    if not rows and step.status == "success":
+    if step.status == "reused":
+        rows = given
+    elif not rows and step.status == "success":
         rows = "rows not counted"
     retries = cite.number(f"step.{step.id}.retries", "retries")
     facts = [step.status, rows, f"after {retries}" if retries else "", took]
@@ -128,7 +132,7 @@ def _outputs(summary: RunSummary, manifest: dict[str, ManifestStep], cite: Citat
     wrote = [
         step.id
         for step in summary.steps
-        if step.status == "success" and step.id in manifest and manifest[step.id].mode == "write"
+        if step.status in COMPLETED and step.id in manifest and manifest[step.id].mode == "write"
     ]
     if summary.artifacts:
         yield "## What it wrote"

@@ -26,6 +26,7 @@ from osiris.runner.results import ExecutionOutcome, Listener, StepError, StepRes
 from osiris.runner.setting import Setting
 from osiris.runner.stage import StageOutcome, StageRun
 from osiris.runner.step_logging import STEPS_LOGGER
+from osiris.runner.step_outputs import StepOutputs
 
 _STAGES_AT_ONCE = 4
 _TICK_S = 0.1
@@ -43,16 +44,19 @@ def execute(
     listener: Listener,
     cancel: Cancellation,
     connections: Mapping[str, Mapping[str, Any]] | None = None,
+    outputs: StepOutputs | None = None,
     clock: Clock | None = None,
 ) -> ExecutionOutcome:
     """Run every step of ``manifest`` and say how each of them ended.
 
     ``configs`` and ``connections`` are by step id. ``work_dir`` takes what is spilled and what several steps read; it
-    belongs to this execution alone and is emptied at its end. ``database`` may be opening still. What a step fails
-    with is in the outcome; only a manifest that cannot be executed at all is raised.
+    belongs to this execution alone and is emptied at its end. ``database`` may be opening still. ``outputs`` keeps what
+    the steps give, and says which of them are reused and do not run. What a step fails with is in the outcome; only a
+    manifest that cannot be executed at all is raised.
     """
     components = _components(manifest.steps)
-    plan = plan_execution(manifest.steps, {step.id: components[step.component].spec.rows for step in manifest.steps})
+    rows = {step.id: components[step.component].spec.rows for step in manifest.steps}
+    plan = plan_execution(manifest.steps, rows, kept=outputs is not None)
     refuse_shared_targets(manifest.steps, configs, project_root)
     setting = Setting(
         steps={step.id: step for step in manifest.steps},
@@ -66,9 +70,12 @@ def execute(
         listener=listener,
         log=logging.getLogger(STEPS_LOGGER),
         clock=clock or SystemClock(),
+        outputs=outputs,
     )
     with _emptied(work_dir), database.spilling_into(work_dir / "spill") as opened:
         schedule = _Schedule(setting, plan.stages, opened, cancel)
+        if outputs is not None:
+            schedule.reuse(outputs)
         schedule.run()
     return schedule.outcome(manifest.steps)
 
@@ -87,6 +94,15 @@ class _Schedule:
         self._done: set[int] = set()
         self._results: dict[str, StepResult] = {}
         self._error: StepError | None = None
+
+    def reuse(self, outputs: StepOutputs) -> None:
+        """Steps whose kept output was taken over are done; with ``outputs`` each of them is a stage of its own."""
+        self._results.update(outputs.results(self._setting.steps.values()))
+        self._done.update(stage.number for stage in self._waiting if stage.sink in self._results)
+        self._waiting = [stage for stage in self._waiting if stage.number not in self._done]
+        for result in self._results.values():
+            self._setting.listener.step_finished(result)
+        outputs.show_reused(self._database, [self._setting.steps[stage.sink] for stage in self._waiting])
 
     def run(self) -> None:
         """Until nothing runs any more and nothing can be started."""
@@ -111,7 +127,7 @@ class _Schedule:
         )
         if self._error is not None:
             return ExecutionOutcome(status="failed", steps=results, error=self._error)
-        complete = all(result.status == "success" for result in results)
+        complete = all(result.status in ("success", "reused") for result in results)
         return ExecutionOutcome(status="success" if complete else "cancelled", steps=results)
 
     def _start_ready(self, pool: ThreadPoolExecutor) -> None:

@@ -54,6 +54,7 @@ _HINTS = {
     "transform.sql_binding": "Check the names and types in the query against those of its inputs.",
     "transform.sql_catalog": "Inputs are called df_<step id>, a single one input_df as well.",
     "transform.sql_conversion": "Use TRY_CAST where a value may not fit, or filter such rows out before.",
+    "transform.sql_io": "Check what the query reads, and that the disk has room for what it gives.",
     "write.io": "Check the disk and the path of the target.",
     "runtime.out_of_memory": "Raise runtime.memory_limit, or make the step's rows fewer or narrower.",
 }

@@ -32,6 +32,7 @@ from osiris.runner.summary import RunSummary, StepStatus, StepSummary, read_summ
 _LOCK_NAME = "packs.lock"
 _ENDINGS: dict[str, StepStatus] = {
     "step.finished": "success",
+    "step.reused": "reused",
     "step.failed": "failed",
     "step.cancelled": "cancelled",
 }

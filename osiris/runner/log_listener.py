@@ -26,7 +26,11 @@ class LogListener:
             self._log.event(logged("step.progress", step=step_id, percent=percent, rows_out=rows))
 
     def step_finished(self, result: StepResult) -> None:
-        """``step.finished``, with rows and bytes as metrics."""
+        """``step.finished``, with rows and bytes as metrics; of a step that did not run, ``step.reused``."""
+        if result.status == "reused":
+            given = {"rows_in": result.rows_in, "rows_out": result.rows_out}
+            self._log.event(logged("step.reused", step=result.id, status=result.status, **given))
+            return
         self._log.event(
             logged(
                 "step.finished",

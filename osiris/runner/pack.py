@@ -70,6 +70,7 @@ def summarise(facts: RunFacts, annex: Annex) -> RunSummary:
         evidence={},
         artifacts=facts.artifacts,
         annex=annex.files,
+        resumed_from=started.resumed_from,
     )
     evidence = collect_evidence(
         summary,

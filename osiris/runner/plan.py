@@ -42,14 +42,15 @@ class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True):
     carriers: dict[str, Carrier]
 
 
-def plan_execution(steps: Sequence[ManifestStep], rows: Mapping[str, Rows]) -> ExecutionPlan:
+def plan_execution(steps: Sequence[ManifestStep], rows: Mapping[str, Rows], *, kept: bool = False) -> ExecutionPlan:
     """The plan for ``steps``, which stand in execution order; ``rows`` says by id how each component gives its rows.
 
     Rows with one consumer are a view or a stream in the consumer's stage. Those with several are shared where all that
     is made of them comes together in one step again; else, or where nobody reads them, they are Parquet. Where an order
-    that ``needs`` asks for could not be kept inside of one stage, Parquet takes the place of a view.
+    that ``needs`` asks for could not be kept inside of one stage, Parquet takes the place of a view. Where what steps
+    give is ``kept``, all rows are Parquet, and each step is a stage of its own.
     """
-    stored: set[str] = set()
+    stored = {step.id for step in steps} if kept else set()
     while True:
         carriers, sinks = _carry(steps, rows, stored)
         stages = _stages(steps, carriers, sinks)

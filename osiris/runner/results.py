@@ -10,7 +10,7 @@ import msgspec
 from osiris.compiler.manifest import ManifestStep
 from osiris.components.base import WrittenFile
 
-StepStatus = Literal["success", "failed", "cancelled", "skipped"]
+StepStatus = Literal["success", "reused", "failed", "cancelled", "skipped"]
 
 
 class StepError(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class Listener(Protocol):
         ...
 
     def step_finished(self, result: StepResult) -> None:
-        """The step has succeeded."""
+        """The step has succeeded, or its kept output is reused."""
         ...
 
     def step_failed(self, result: StepResult) -> None:

@@ -31,24 +31,29 @@ from osiris.runner.failures import from_root
 from osiris.runner.log_listener import Listeners, LogListener
 from osiris.runner.pack import RunFacts, write_pack
 from osiris.runner.results import ExecutionOutcome, Listener, RuntimeLimits, StepError, StepResult
+from osiris.runner.resume import open_outputs
 from osiris.runner.run_connections import RunConnections, resolve_connections
 from osiris.runner.run_log import RunLog, logged, storable
 from osiris.runner.scrubbing import ScrubbedListener, scrubbed_environment, scrubbed_outcome
 from osiris.runner.status_file import write_status
 from osiris.runner.step_configs import load_configs
 from osiris.runner.step_logging import logged_to
-from osiris.runner.summary import Artifact, StepSummary
+from osiris.runner.summary import COMPLETED, Artifact, StepSummary
 from osiris.runner.work_folders import WorkFolders
 
 _log = logging.getLogger("osiris.runner")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the caller chose for this run; the tokens are checked. Variables of connections come from ``environ``."""
+    """What the caller chose for this run; the tokens are checked. Variables of connections come from ``environ``.
+
+    ``resumes`` is a run of the same manifest that it goes on with, as ``find_resumable`` gives it.
+    """
 
     run_id_tokens: tuple[str, ...]
     tags: tuple[str, ...] = ()
     environ: Mapping[str, str] = {}
+    resumes: RunRecord | None = None
 
 
 class CompletedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +71,7 @@ class Execution(NamedTuple):
     configs: Mapping[str, msgspec.Struct]
     database: DatabaseOpening
     connections: RunConnections
+    resumes: RunRecord | None
 
 
 def run_pipeline(
@@ -89,7 +95,8 @@ def run_pipeline(
     started_ns = time.monotonic_ns()
     outcome = _failed("runtime.not_started", "the run ended before its first step")
     try:
-        outcome = _execute(project, Execution(build, run.started, configs, database, connections), listener, cancel)
+        execution = Execution(build, run.started, configs, database, connections, options.resumes)
+        outcome = _execute(project, execution, listener, cancel)
     except OsirisError as error:
         outcome = _failed(error.code, error.problem, error.hint)
         if error.exit_code != ExitCode.PIPELINE_FAILED:
@@ -120,6 +127,7 @@ def _request(project: Project, build: PipelineBuild, options: RunOptions, enviro
         git_commit=environment.git_commit,
         pid=os.getpid(),
         runtime_env=environment.runtime_env,
+        resumed_from=options.resumes.run_id if options.resumes else "",
     )
 
 
@@ -132,18 +140,23 @@ def _execute(project: Project, execution: Execution, listener: Listener, cancel:
     work = WorkFolders(project.path(project.config.filesystem.cache_dir) / "runs", project.ledger.sessions)
     try:
         log.event(logged("run.started", message=f"{started.run_id} of {started.pipeline_slug}"))
+        told = ScrubbedListener(Listeners(LogListener(log), listener), redactor)
+        manifest = execution.build.manifest
         with logged_to(log):
             outcome = execute(
-                execution.build.manifest,
+                manifest,
                 configs=execution.configs,
                 project_root=project.root,
                 work_dir=work.open(started.session),
                 artifacts_dir=folder / "artifacts",
                 run_id=started.run_id,
-                listener=ScrubbedListener(Listeners(LogListener(log), listener), redactor),
+                listener=told,
                 cancel=cancel,
                 database=execution.database,
                 connections=execution.connections.by_step,
+                outputs=open_outputs(
+                    project, folder, manifest, resumes=execution.resumes, redactor=redactor, listener=told
+                ),
                 clock=project.clock,
             )
         outcome = scrubbed_outcome(outcome, redactor)
@@ -225,9 +238,9 @@ def _pack(
 
 
 def _rows(build: PipelineBuild, outcome: ExecutionOutcome, mode: str) -> int | None:
-    """Rows of all steps of one mode that succeeded; None where one of them was not counted, or a read did not end."""
+    """Rows of all steps of one mode that gave theirs; None where one of them was not counted, or a read did not end."""
     of_mode = {step.id for step in build.manifest.steps if step.mode == mode}
-    rows = [step.rows_out for step in outcome.steps if step.id in of_mode and step.status == "success"]
+    rows = [step.rows_out for step in outcome.steps if step.id in of_mode and step.status in COMPLETED]
     if None in rows or (mode == "read" and not rows):
         return None
     return sum(count for count in rows if count is not None)
@@ -261,7 +274,7 @@ def _summary(step: StepResult) -> StepSummary:
         status=step.status,
         rows_in=step.rows_in,
         rows_out=step.rows_out,
-        duration_ms=step.duration_ms,
+        duration_ms=None if step.status == "reused" else step.duration_ms,
         started_at=rfc3339(step.started_at) if step.started_at else None,
     )
 

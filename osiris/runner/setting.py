@@ -13,10 +13,14 @@ from osiris.clock import Clock
 from osiris.compiler.manifest import ManifestStep
 from osiris.components.base import Component
 from osiris.runner.results import Listener
+from osiris.runner.step_outputs import StepOutputs
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """Steps, components, configs and resolved connections by step id; where to work; whom to tell."""
+    """Steps, components, configs and resolved connections by step id; where to work; whom to tell.
+
+    ``outputs`` is where the steps' outputs are kept; None where they are not.
+    """
 
     steps: Mapping[str, ManifestStep]
     components: Mapping[str, Component]
@@ -29,3 +33,4 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     listener: Listener
     log: logging.Logger
     clock: Clock
+    outputs: StepOutputs | None = None

@@ -13,14 +13,17 @@ from osiris.runner.comparison import ManifestChanges, StepComparison
 SUMMARY_NAME = "summary.json"
 CARD_NAME = "run-card.md"
 
-StepStatus = Literal["success", "failed", "cancelled", "skipped", "interrupted"]
+StepStatus = Literal["success", "reused", "failed", "cancelled", "skipped", "interrupted"]
+COMPLETED: tuple[StepStatus, ...] = ("success", "reused")
+"""What a step that does what it should can be; its output is there."""
 
 
 class StepSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One step. Row counts are exact; null where the engine fused the step into another and nothing was counted.
 
     Steps that were fused into one statement ran at the same time, so their durations overlap. ``started_at`` is null
-    where the step never began, ``duration_ms`` where it was interrupted: nobody knows when its process died.
+    where the step never began, ``duration_ms`` where it was interrupted: nobody knows when its process died. Both are
+    null where the step was ``reused``: its rows are those that the resumed run had kept.
     """
 
     id: str
@@ -80,7 +83,7 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of ``summary.json``.
+    """The whole of ``summary.json``. Rows of reused steps count as if these had run.
 
     ``duration_ms`` and both row counts are null for an interrupted run, whose ``completed_at`` is when it was noticed.
     """
@@ -103,6 +106,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, int | str]
     artifacts: tuple[Artifact, ...]
     annex: tuple[AnnexFile, ...] = ()
+    resumed_from: str = ""
 
 
 def read_summary(directory: Path) -> RunSummary | None:

@@ -25,7 +25,7 @@ FIRST_FIELDS = [
     "duration_ms",
     "tags",
 ]
-THEN = ["error", "steps", "delta", "evidence", "artifacts", "annex"]
+THEN = ["error", "steps", "delta", "evidence", "artifacts", "annex", "resumed_from"]
 # A value with the id of its evidence: `1,234 rows [run.rows_in]`, `1,234 [run.error_line]`, or a time or a code.
 CITED = re.compile(r"(\S+)(?: (?:[a-z]+))? \[([a-z]+\.[A-Za-z0-9_.-]+)\]")
 

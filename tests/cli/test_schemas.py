@@ -35,8 +35,13 @@ EXAMPLES: dict[str, list[Example]] = {
         Example("fresh", "run orders --tags billing,ml"),
         Example("used", "run --last-compile"),
         Example("failing", "run orders", 1),
+        Example("resumable", "run --resume last"),
     ],
-    "run --dry-run": [Example("fresh", "run orders --dry-run"), Example("used", "run orders --dry-run -p prod")],
+    "run --dry-run": [
+        Example("fresh", "run orders --dry-run"),
+        Example("used", "run orders --dry-run -p prod"),
+        Example("resumable", "run --resume last --dry-run"),
+    ],
     "runs list": [
         Example("fresh", "runs list"),
         Example("used", "runs list"),
@@ -103,6 +108,7 @@ EXAMPLES: dict[str, list[Example]] = {
         Example("fresh", "events --run nope", 2),
         Example("corrupt", "runs list", 5),
         Example("used", "run orders --limit 3", 2),
+        Example("used", "run --resume last", 2),
     ],
 }
 NOT_RUN: dict[str, str] = {}
@@ -137,6 +143,16 @@ def _settled(shop: Shop) -> None:
     shop.run("runs", "tag", "last", "--add", "odd")
 
 
+def _resumable(shop: Shop) -> None:
+    """A run that kept its rows failed, and nothing stands in the way of what it was to write any more."""
+    shop.write("osiris.yaml", "runtime: {keep_step_outputs: true}\n")
+    shop.write("pipelines/orders.yaml", pipeline("FROM df_orders", write="out/taken.csv"))
+    taken = shop.root / "out" / "taken.csv"
+    taken.mkdir()
+    shop.run("run", "orders", check=1)
+    taken.rmdir()
+
+
 def _segment(shop: Shop) -> Path:
     return next((shop.root / ".osiris/journal").glob("*.ndjson"))
 
@@ -164,6 +180,7 @@ SCENES: dict[str, Callable[[Shop], object]] = {
     "wrong": _wrong,
     "killed": _killed,
     "settled": _settled,
+    "resumable": _resumable,
     "torn": _torn,
     "corrupt": _corrupt,
     "drifted": _drifted,

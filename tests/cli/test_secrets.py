@@ -301,6 +301,15 @@ def test_a_branch_that_is_called_like_a_secret_is_masked(leaky: Shop, env: dict[
     assert leaks_in("stderr", result.err) == []
 
 
+def test_what_is_kept_of_a_step_that_wrote_names_no_secret(leaky: Shop, env: dict[str, str]) -> None:
+    leaky.write("osiris.yaml", "runtime: {keep_step_outputs: true}\n")
+    leaky.write("pipelines/leaky.yaml", pipeline("none"))
+    result = run(leaky, env)
+    [record] = leaky.root.glob("run_logs/**/outputs/sink.json")
+    assert '"path":"out/***.txt"' in record.read_text()
+    assert leaks(leaky, result) == []
+
+
 def test_a_secret_too_short_to_be_masked_is_warned_of(leaky: Shop, env: dict[str, str]) -> None:
     leaky.write("pipelines/leaky.yaml", pipeline("none"))
     result = run(leaky, {**env, "ACME_CODE": "4x7"})

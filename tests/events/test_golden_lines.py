@@ -58,6 +58,7 @@ MEANINGS: list[Event] = [
         git_commit="c0ffee",
         pid=4711,
         runtime_env={"osiris": "0.1.0"},
+        resumed_from="run-000000_Z",
     ),
     RunFinished(
         run_id="run-000001_A",
@@ -148,6 +149,7 @@ OLDER_MEANINGS: list[Event] = [
         git_commit="",
         pid=0,
         runtime_env={},
+        resumed_from="",
     ),
     RunFinished(
         run_id="run-000001_A",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
@@ -236,3 +237,33 @@ def exit_code_of_append(journal: Journal, event: PipelineTagged) -> ExitCode:
 def segments(directory: Path) -> dict[str, bytes]:
     """The journal's files by name."""
     return {path.name: path.read_bytes() for path in directory.glob("*.ndjson")}
+
+
+@needs_a_disk
+@pytest.mark.parametrize("factor", [SOME_PAGES, EVERY_PAGE])
+def test_a_run_that_finds_no_room_for_what_it_keeps_fails_and_goes_on_from_there_once_there_is_room(
+    disk: Path, factor: int
+) -> None:
+    rows, numbers = 40_000, "SELECT range AS n, hash(range) AS h FROM range(40000)"
+    for pages in steps(factor):
+        shop = new_shop(disk / f"shop-{pages}")
+        shop.write("osiris.yaml", "runtime: {keep_step_outputs: true}\n")
+        shop.write("data/numbers.csv", "n,h\n")
+        shop.write("pipelines/orders.yaml", pipeline(numbers, read="data/numbers.csv", write="out/numbers.csv"))
+        shop.run("compile", "orders")
+        with room_for(pages, disk):
+            result = shop.run("run", "orders", check=None)
+        if result.code == ExitCode.DONE:
+            break
+        assert result.code in (ExitCode.PIPELINE_FAILED, ExitCode.DISK), result.err
+        for record in shop.root.glob("run_logs/**/outputs/*.json"):
+            assert record.stem == "write" or record.with_suffix(".parquet").stat().st_size > 0
+        assert list(shop.root.glob("run_logs/**/outputs/.*")) == []
+        resumed = shop.run("run", "--resume", "last", "--json", check=None)
+        if resumed.code:
+            assert resumed.json["error"]["code"] in {"run.none", "resume.nothing_kept"}
+            shop.run("run", "orders")
+        assert len(shop.read("out/numbers.csv").splitlines()) == rows + 1
+        check_all_goes_on(shop)
+        shutil.rmtree(shop.root)
+    assert pages * PAGE_BYTES > rows * 8, "the rows had no room in most of the cases"

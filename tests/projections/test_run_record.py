@@ -81,6 +81,7 @@ def test_an_imported_run_is_shown_with_all_that_its_import_says_and_is_told_apar
     assert shown(record) == {
         **FROM_THE_START, **UNKNOWN_YET, "status": "failed", "finished_at": "the finished_at", "duration_ms": 5,
         "rows_in": 6, "rows_out": 7, "error": ERROR, "seq": 9, "aiop_path": "", "branch": "", "git_commit": "",
+        "resumed_from": "",
         "runtime_env": {"python": "3.11", "imported_from": "the source"},
     }  # fmt: skip
     assert is_imported(record)

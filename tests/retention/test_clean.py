@@ -353,6 +353,20 @@ def test_a_run_of_before_its_root_was_renamed_is_named_and_left_alone(shop: Shop
     assert (shop.root / old.run_logs_path).exists()
 
 
+def test_kept_outputs_go_with_their_run_folder_and_nothing_is_taken_from_the_run_that_went_on_with_them(
+    shop: Shop,
+) -> None:
+    old, newest = runs_days_ago(shop.root, 9, 0)
+    kept, taken = ((shop.root / run.run_logs_path / "outputs" / "orders.parquet") for run in (old, newest))
+    kept.parent.mkdir()
+    kept.write_bytes(b"rows")
+    taken.parent.mkdir()
+    taken.hardlink_to(kept)
+    assert old.run_logs_path in gone(apply(shop))
+    assert not kept.parent.parent.exists()
+    assert taken.read_bytes() == b"rows"
+
+
 def test_a_run_folder_that_moved_with_its_renamed_root_is_no_concern_of_a_clean(shop: Shop) -> None:
     old, _ = runs_days_ago(shop.root, 9, 0)
     shop.write("osiris.yaml", "filesystem: {run_logs_dir: logs}\n")

@@ -43,6 +43,16 @@ def test_a_chain_is_one_stage_of_views() -> None:
     assert (found.stages[0].sink, found.stages[0].materialises) == ("w", False)
 
 
+def test_where_rows_are_kept_every_step_is_a_stage_of_its_own() -> None:
+    steps = [step("e", "read"), step("p", "transform", "e"), step("q", "transform", "e"), step("r", "read")]
+    steps += [step("j", "transform", "p", "q", "r"), step("w", "write", "j")]
+    rows: dict[str, Rows] = {one.id: "stream" if one.id == "r" else "relation" for one in steps}
+    found = plan_execution(steps, rows, kept=True)
+    assert stages(found) == [(one.id,) for one in steps]
+    assert found.carriers == dict.fromkeys(("e", "p", "q", "r", "j"), "parquet")
+    assert [stage.materialises for stage in found.stages] == [True] * 5 + [False]
+
+
 def test_a_join_of_two_chains_is_one_stage() -> None:
     found = plan(step("a", "read"), step("b", "read"), step("j", "transform", "a", "b"), step("w", "write", "j"))
     assert stages(found) == [("a", "b", "j", "w")]

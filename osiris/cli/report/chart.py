@@ -14,6 +14,7 @@ from osiris.cli.report.wording import length, plural
 _TOO_FAR_RIGHT = 94.0
 """A label whose tick stands further along ends at its tick, so that it stays on the page."""
 _UNENDED = ("running", "interrupted")
+_WITHOUT_BAR = ("waiting", "not run", "reused")
 
 
 def chart(page: Page) -> Markup:
@@ -71,7 +72,7 @@ def _took(step: Step) -> str:
     if step.state in _UNENDED:
         return step.state
     if step.duration_ms is None or step.at_ms is None:
-        return step.state if step.state in ("waiting", "not run") else length(step.duration_ms)
+        return step.state if step.state in _WITHOUT_BAR else length(step.duration_ms)
     return length(step.duration_ms)
 
 
@@ -99,7 +100,7 @@ def _legend(steps: Sequence[Step]) -> list[Markup]:
     keys = [
         element("span", element("span", class_="key bar"), text(state), class_=f"entry {css_class(state)}")
         for state in states
-        if state not in ("waiting", "not run")
+        if state not in _WITHOUT_BAR
     ]
     if any(step.retries for step in steps):
         keys.append(element("span", element("span", class_="key retry"), text("a try that failed"), class_="entry"))

@@ -80,7 +80,7 @@ def _header(page: Page) -> Markup:
 
 def _figures(page: Page) -> list[Markup]:
     record = page.record
-    done = sum(step.state == "success" for step in page.steps)
+    done = sum(step.state in ("success", "reused") for step in page.steps)
     figures = [
         ("started", time(moment(record.started_at))),
         ("duration", _took(page)),

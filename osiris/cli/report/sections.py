@@ -152,7 +152,12 @@ def origin(page: Page) -> Markup:
     record = page.record
     facts: list[tuple[str, Markup]] = [("manifest", element("code", text(record.manifest_hash)))]
     facts += [(f"parameter {name}", element("code", text(value))) for name, value in page.params]
-    plain = (("git branch", record.branch), ("git commit", record.git_commit), ("user", record.user))
+    plain = (
+        ("resumed from", record.resumed_from),
+        ("git branch", record.branch),
+        ("git commit", record.git_commit),
+        ("user", record.user),
+    )
     facts += [(name, text(value)) for name, value in plain if value]
     facts += [(name, text(value)) for name, value in record.runtime_env.items()]
     return section("Where it came from", facts_list(facts), anchor="origin")

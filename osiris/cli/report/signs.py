@@ -11,6 +11,7 @@ from osiris.cli.report.wording import in_utc, local
 
 _SIGNS = {
     "success": "M3.2 8.6l3.1 3.1 6.5-7",
+    "reused": "M12.6 6.2A5 5 0 1 0 12.9 9M12.9 2.8v3.6H9.3",
     "failed": "M4 4l8 8M12 4l-8 8",
     "cancelled": "M4.5 4.5h7v7h-7z",
     "interrupted": "M9.2 1.8L4.4 9h3.4l-1 5.2L11.6 7H8.2z",

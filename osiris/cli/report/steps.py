@@ -15,8 +15,13 @@ from osiris.projections.runs import RunStatus
 from osiris.runner.run_log import LoggedEvent
 from osiris.runner.summary import StepSummary
 
-StepState = Literal["success", "failed", "cancelled", "running", "interrupted", "waiting", "not run"]
-_ENDS: dict[str, StepState] = {"step.finished": "success", "step.failed": "failed", "step.cancelled": "cancelled"}
+StepState = Literal["success", "reused", "failed", "cancelled", "running", "interrupted", "waiting", "not run"]
+_ENDS: dict[str, StepState] = {
+    "step.finished": "success",
+    "step.reused": "reused",
+    "step.failed": "failed",
+    "step.cancelled": "cancelled",
+}
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
