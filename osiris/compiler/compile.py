@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from osiris.canonical import digest, sha256_hex
-from osiris.compiler.fingerprints import COMPILER_VERSION, component_fingerprint
+from osiris.compiler.fingerprints import COMPILER_VERSION, component_fingerprint, rendered_config
 from osiris.compiler.graph import execution_order
 from osiris.compiler.manifest import (
     DEFAULT_HASH_ALGO,
@@ -65,7 +65,7 @@ def compile_pipeline(
     validation = validate_pipeline(root, path, bindings, registry)
     pipeline = validation.required()
     paths = config_paths([step.id for step in pipeline.steps])
-    configs = {paths[step.id]: json_file(step.config) for step in pipeline.steps}
+    configs = {paths[step.id]: json_file(rendered_config(step.config)) for step in pipeline.steps}
     fingerprints = Fingerprints(
         oml=oml_fingerprint(root),
         params=digest(pipeline.params),

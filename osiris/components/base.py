@@ -21,6 +21,13 @@ Mode = Literal["read", "transform", "write"]
 CONNECTION_KEY = "connection"
 """The field of a ``Config`` that names a connection: ``connection: str = ""``."""
 
+ADDED_LATER: dict[str, Any] = {"x-added-later": True}
+"""``Meta(extra_json_schema=ADDED_LATER)`` marks a field of a ``Config`` that came after its component's first release.
+
+While it has its default it stands in no build, and it enters no fingerprint of the component: pipelines that do not use
+it keep their manifest hashes.
+"""
+
 
 class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The face of a component: what the validator, the manifest and ``components show`` know of it.

@@ -93,13 +93,14 @@ def reading_sql(files: tuple[str, ...], dialect: Dialect, types: Mapping[str, st
         "header": str(dialect.header).lower(),
         "skip": str(dialect.skip),
         "encoding": quote_literal(dialect.encoding),
+        "hive_partitioning": "false",
         **options,
     }
     return f"read_csv({sql_file_list(files)}, {_FIXED}, " + ", ".join(f"{k}={v}" for k, v in arguments.items()) + ")"
 
 
 _CODECS = {"utf-8": "utf-8-sig", "utf-16": "utf-16", "latin-1": "latin-1"}
-_FIXED = "auto_detect=false, strict_mode=true, null_padding=false, hive_partitioning=false, allow_quoted_nulls=false"
+_FIXED = "auto_detect=false, strict_mode=true, null_padding=false, allow_quoted_nulls=false"
 
 
 def _first_lines(file: str, wish: Wish) -> list[str]:

@@ -11,6 +11,7 @@ from msgspec import Meta
 from osiris.components.base import ComponentSpec, Produced, StepContext, quote_identifier, quote_literal
 from osiris.components.column_types import TEXT, climb, first_fit, guarded_projection, plain_projection, possible_types
 from osiris.components.csv_dialect import Dialect, Wish, find_dialect, reading_sql
+from osiris.components.hive_partitions import Partitions, ReadsPartitions, find_partitions
 from osiris.components.source_files import differing_files, find_source_files
 from osiris.errors import OsirisError
 
@@ -48,6 +49,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dateformat: Annotated[str | None, Meta(description="Of the DATE columns in types, such as %d.%m.%Y")] = None
     timestampformat: Annotated[str | None, Meta(description="Of the TIMESTAMP columns in types")] = None
     skip: Annotated[int, Meta(ge=0, description="Lines before the header")] = 0
+    hive: ReadsPartitions = False
 
 
 SPEC = ComponentSpec(
@@ -62,19 +64,21 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
     """The rows of the files, not read yet but for a sample of them."""
     files = find_source_files(config.path, ctx.project_root)
     dialect = _shared_dialect(ctx.con, files, config)
-    _check_types(config, dialect, files)
+    partitions = find_partitions(files, ctx.project_root, dialect.names, config.types) if config.hive else Partitions()
+    columns = (*dialect.names, *partitions.keys)
+    _check_types(config, columns, files)
     given = {name: config.types.get(name, TEXT) for name in dialect.names}
-    options = _options(config)
+    options = {**_options(config), **partitions.arguments}
     source = reading_sql(files, dialect, given, {**options, **_buffer_options(ctx.con)})
     guessing = [] if config.all_varchar else [name for name in dialect.names if name not in config.types]
     if not guessing:
-        return Produced(rows=ctx.con.sql(f"FROM {source}"), files=files)
+        return Produced(rows=ctx.con.sql(plain_projection(source, dict.fromkeys(columns, TEXT))), files=files)
 
     sample_source = reading_sql(files, dialect, given, {**options, **_SMALL_BUFFER})
     guess, complete = _sample_types(ctx.con, sample_source, guessing)
 
     def projection_types(found: Mapping[str, str]) -> dict[str, str]:
-        return {name: found.get(name, TEXT) for name in dialect.names}
+        return {name: found.get(name, TEXT) for name in columns}
 
     if complete:
         return Produced(rows=ctx.con.sql(plain_projection(source, projection_types(guess))), files=files)
@@ -103,12 +107,12 @@ def _shared_dialect(con: duckdb.DuckDBPyConnection, files: tuple[str, ...], conf
     return dialect
 
 
-def _check_types(config: Config, dialect: Dialect, files: tuple[str, ...]) -> None:
-    unknown = [name for name in config.types if name not in dialect.names]
+def _check_types(config: Config, columns: tuple[str, ...], files: tuple[str, ...]) -> None:
+    unknown = [name for name in config.types if name not in columns]
     if unknown:
         raise OsirisError(
             f"types names a column that {files[0]} has not: {unknown[0]}",
-            f"Its columns are {', '.join(dialect.names)}.",
+            f"Its columns are {', '.join(columns)}.",
             code="config.unknown_column",
             path=files[0],
         )

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from osiris.components.base import ComponentSpec, StepContext, Written, quote_literal
-from osiris.components.file_output import sole_input, text_compression, write_rows
+from osiris.components.base import ADDED_LATER, ComponentSpec, StepContext, Written, quote_literal
+from osiris.components.file_output import TextCompression, sole_input, text_compression, write_rows
+from osiris.components.folder_output import PartitionColumns, write_partitions
 
 if TYPE_CHECKING:
     import duckdb
+
+_ENDINGS = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,12 +25,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     delimiter: Annotated[str, Meta(min_length=1, max_length=1, description="What stands between two values")] = ","
     header: Annotated[bool, Meta(description="Whether the first line holds the names of the columns")] = True
     null_value: Annotated[str, Meta(description="How NULL is written; a text that looks the same is quoted")] = ""
+    compression: Annotated[
+        TextCompression | None, Meta(description="Left out: by the path's ending", extra_json_schema=ADDED_LATER)
+    ] = None
+    partition_by: PartitionColumns = ()
 
 
 SPEC = ComponentSpec(
     name="filesystem.csv_writer",
     version="1.0.0",
-    summary="Writes rows to one CSV file (RFC 4180, UTF-8), which is replaced as a whole.",
+    summary="Writes rows to one CSV file (RFC 4180, UTF-8), or to a folder of them, replaced as a whole.",
     modes=("write",),
     rows="none",
 )
@@ -40,6 +47,10 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
         "HEADER": str(config.header).lower(),
         "DELIMITER": quote_literal(config.delimiter),
         "NULLSTR": quote_literal(config.null_value),
-        **text_compression(config.path),
+        **text_compression(config.path, config.compression),
     }
+    if config.partition_by:
+        ending = _ENDINGS[config.compression or "none"]
+        options |= {"FILE_EXTENSION": quote_literal(f"csv{ending}")}
+        return write_partitions(ctx, config.path, sole_input(inputs), options, config.partition_by)
     return write_rows(ctx, config.path, sole_input(inputs), options)

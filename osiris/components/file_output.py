@@ -5,23 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from osiris.canonical import sha256_file
 from osiris.components.base import StepContext, Written, WrittenFile, quote_identifier, quote_literal
 from osiris.components.source_files import resolve_path
-from osiris.durable import make_directory, move_into_place, sync_path
+from osiris.durable import make_directory, move_into_place, remove_tree, sync_path
+from osiris.durable_folders import put_back
 from osiris.errors import ExitCode, OsirisError
-from osiris.locks import acquire, try_acquire
+from osiris.locks import HeldLock, acquire, is_held, try_acquire
 
 if TYPE_CHECKING:
     import duckdb
 
 _SUFFIX = ".osiris-tmp"
 _LOOK_S = 2.0
+_ASIDE = f".aside{_SUFFIX}"
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+
+TextCompression = Literal["gzip", "zstd", "none"]
 
 
 def sole_input(inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> duckdb.DuckDBPyRelation:
@@ -52,54 +56,84 @@ def write_rows(
         sha256 = sha256_file(temporary)
         size = temporary.stat().st_size
     return Written(
-        rows=result[0][0], files=(WrittenFile(path=_shown(target, ctx.project_root), bytes=size, sha256=sha256),)
+        rows=result[0][0], files=(WrittenFile(path=shown_path(target, ctx.project_root), bytes=size, sha256=sha256),)
     )
 
 
-def text_compression(path: str) -> dict[str, str]:
-    """COPY's option for a text file of that name: packed where the ending says so."""
-    return {"COMPRESSION": quote_literal(_COMPRESSIONS.get(Path(path).suffix.lower(), "none"))}
+def text_compression(path: str, wanted: TextCompression | None) -> dict[str, str]:
+    """COPY's option for a text file of that name: as ``wanted``, else packed where the ending says so.
+
+    An ending that says otherwise is an error: who reads the file goes by its name.
+    """
+    by_ending = _COMPRESSIONS.get(Path(path).suffix.lower())
+    if wanted and by_ending not in (None, wanted):
+        raise OsirisError(
+            f"{path} ends as {by_ending} does, and its compression is to be {wanted}",
+            "Leave compression out, or give the file another ending.",
+            code="config.invalid",
+        )
+    return {"COMPRESSION": quote_literal(wanted or by_ending or "none")}
 
 
 def find_target(path: str, project_root: Path) -> Path:
     """Where ``path`` leads, through links; an error if something stands there that is not a file."""
     target = resolve_path(path, project_root).resolve()
     if target.is_dir():
-        raise _unwritable(target, "it is a folder", "Give the name of a file in it.")
+        raise unwritable(target, "it is a folder", "Give the name of a file in it.")
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        raise _unwritable(target, "it is not a regular file", "Give the name of a file.")
+        raise unwritable(target, "it is not a regular file", "Give the name of a file.")
     return target
 
 
 @contextlib.contextmanager
 def replacing(target: Path, run_id: str) -> Iterator[Path]:
-    """A temporary file beside ``target`` to write into; when the block ends well, it takes the target's name.
+    """A temporary file beside ``target`` to write into; when the block ends well, it takes the target's name."""
+    with temporary_beside(target, run_id, _lock_file) as temporary:
+        yield temporary
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        sync_path(temporary)
+        move_into_place(temporary, target)
 
-    The temporary file is locked as long as its writer lives, so what dead runs left behind can be told and removed.
+
+@contextlib.contextmanager
+def temporary_beside(target: Path, run_id: str, lock: Callable[[Path], HeldLock]) -> Iterator[Path]:
+    """What ``lock`` makes and locks beside ``target``; what has its name at the end of the block is removed.
+
+    It is locked as long as its writer lives, so what dead runs left behind can be told and removed.
     """
     temporary = target.with_name(f".{target.name}.{run_id}{_SUFFIX}")
     try:
         make_directory(target.parent)
         _remove_leftovers(target)
         if not os.access(target.parent, os.W_OK):
-            raise _unwritable(target, "its folder may not be written to", "Check the permissions of that folder.")
-        # Another run may hold it for the moment in which it looks whether this is something left behind.
-        held = acquire(temporary, timeout_s=_LOOK_S, purpose="write the file")
+            raise unwritable(target, "its folder may not be written to", "Check the permissions of that folder.")
+        held = lock(temporary)
     except OSError as cause:
-        raise _unwritable(target, cause.strerror or str(cause), "Check that path and its permissions.") from cause
+        raise unwritable(target, cause.strerror or str(cause), "Check that path and its permissions.") from cause
     except OsirisError as error:
         if error.exit_code != ExitCode.LOCKED:
             raise
-        raise _unwritable(target, "this run is writing it already", "Let only one step write a file.") from error
+        raise unwritable(target, "this run is writing it already", "Let only one step write a file.") from error
     try:
         yield temporary
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        sync_path(temporary)
-        move_into_place(temporary, target)
     finally:
-        temporary.unlink(missing_ok=True)
+        remove_tree(temporary)
         held.release()
+
+
+def aside_of(temporary: Path) -> Path:
+    """Where the folder that ``temporary`` takes the place of may have to wait; see ``durable_folders``."""
+    return temporary.with_name(temporary.name.removesuffix(_SUFFIX) + _ASIDE)
+
+
+def lock_now(temporary: Path, *, create: bool) -> HeldLock:
+    """Lock what a writer fills; another run may hold it for the moment in which it looks whether it is left behind."""
+    return acquire(temporary, timeout_s=_LOOK_S, purpose="write the file", create=create)
+
+
+def _lock_file(temporary: Path) -> HeldLock:
+    return lock_now(temporary, create=True)
 
 
 def _remove_leftovers(target: Path) -> None:
@@ -108,13 +142,20 @@ def _remove_leftovers(target: Path) -> None:
         if not (entry.name.startswith(start) and entry.name.endswith(_SUFFIX)):
             continue
         with contextlib.suppress(FileNotFoundError):
-            held = try_acquire(Path(entry.path), create=False)
+            left = Path(entry.path)
+            # What is aside belongs to whoever holds the folder that is to take its place.
+            if entry.name.endswith(_ASIDE) and is_held(left.with_name(entry.name.removesuffix(_ASIDE) + _SUFFIX)):
+                continue
+            held = try_acquire(left, create=False)
             if held is not None:
-                Path(entry.path).unlink(missing_ok=True)
+                if entry.name.endswith(_ASIDE):
+                    put_back(left, target)
+                remove_tree(left)
                 held.release()
 
 
-def _unwritable(target: Path, reason: str, hint: str) -> OsirisError:
+def unwritable(target: Path, reason: str, hint: str) -> OsirisError:
+    """The error for a target that cannot be written, and why."""
     return OsirisError(
         f"cannot write {target}: {reason}",
         hint,
@@ -124,6 +165,7 @@ def _unwritable(target: Path, reason: str, hint: str) -> OsirisError:
     )
 
 
-def _shown(target: Path, project_root: Path) -> str:
+def shown_path(target: Path, project_root: Path) -> str:
+    """``target`` as records name it: relative to the project's root where it lies inside it."""
     root = project_root.resolve()
     return target.relative_to(root).as_posix() if target.is_relative_to(root) else str(target)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from osiris.components.base import ComponentSpec, Produced, StepContext, quote_identifier, quote_literal
-from osiris.components.column_types import TEXT, UNSEEN, first_fit
+from osiris.components.base import ComponentSpec, Produced, StepContext, quote_literal
+from osiris.components.column_types import TEXT, UNSEEN, first_fit, plain_projection
+from osiris.components.hive_partitions import Partitions, ReadsPartitions, find_partitions
 from osiris.components.source_files import find_source_files, sql_file_list
 from osiris.errors import ExitCode, OsirisError
 
@@ -34,6 +35,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     types: Annotated[
         dict[str, str], Meta(description="Column to DuckDB type; a value that does not fit is an error")
     ] = {}
+    hive: ReadsPartitions = False
 
 
 SPEC = ComponentSpec(
@@ -47,21 +49,22 @@ SPEC = ComponentSpec(
 def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> Produced:  # noqa: ARG001
     """The rows of the files. Names and types come from reading all of them once before."""
     files = find_source_files(config.path, ctx.project_root)
-    arguments = f"{sql_file_list(files)}, format={quote_literal(config.format)}, hive_partitioning=false"
+    reading = f"{sql_file_list(files)}, format={quote_literal(config.format)}"
+    arguments = f"{reading}, hive_partitioning=false"
     whole = f"{arguments}, sample_size=-1, union_by_name=true, map_inference_threshold=-1"
     described = ctx.con.execute(f"DESCRIBE FROM read_json({whole})").fetchall()
     sniffed = {str(row[0]): str(row[1]) for row in described}
     if list(sniffed) == ["json"] and not _are_objects(ctx.con, arguments):
         raise _no_objects(files[0])
-    types = _settled_types(ctx.con, arguments, sniffed, config.types)
-    readable = {name: type_ if name in config.types else _reading_type(type_) for name, type_ in types.items()}
-    casts = [
-        f"CAST({quote_identifier(name)} AS {type_}) AS {quote_identifier(name)}"
-        for name, type_ in types.items()
-        if readable[name] != type_
-    ]
-    select = f"* REPLACE ({', '.join(casts)})" if casts else "*"
-    rows = ctx.con.sql(f"SELECT {select} FROM read_json({arguments}, columns={_columns(readable)})")  # noqa: S608 - quoted
+    partitions = find_partitions(files, ctx.project_root, sniffed, config.types) if config.hive else Partitions()
+    given = {name: type_ for name, type_ in config.types.items() if name not in partitions.keys}
+    types = _settled_types(ctx.con, arguments, sniffed, given)
+    readable = {name: type_ if name in given else _reading_type(type_) for name, type_ in types.items()}
+    # As it was read is as good as cast: a key of a folder has its type already.
+    types |= dict.fromkeys(partitions.keys, TEXT)
+    casting = {name: type_ if readable.get(name, type_) != type_ else TEXT for name, type_ in types.items()}
+    source = f"read_json({reading}, {partitions.sql}, columns={_columns(readable)})"
+    rows = ctx.con.sql(plain_projection(source, casting))
     return Produced(rows=rows, files=files)
 
 

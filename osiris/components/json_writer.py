@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from osiris.components.base import ComponentSpec, StepContext, Written
-from osiris.components.file_output import sole_input, text_compression, write_rows
+from osiris.components.base import ADDED_LATER, ComponentSpec, StepContext, Written
+from osiris.components.file_output import TextCompression, sole_input, text_compression, write_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,6 +25,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     format: Annotated[
         Literal["newline_delimited", "array"] | None,
         Meta(description="Left out: an object a line for .jsonl and .ndjson, else one array"),
+    ] = None
+    compression: Annotated[
+        TextCompression | None, Meta(description="Left out: by the path's ending", extra_json_schema=ADDED_LATER)
     ] = None
 
 
@@ -41,6 +44,5 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
     """Write the rows; NULL is ``null``, and a decimal keeps all its digits."""
     by_ending = "newline_delimited" if _LINE_ENDINGS & set(Path(config.path.lower()).suffixes) else "array"
     array = str((config.format or by_ending) == "array").lower()
-    return write_rows(
-        ctx, config.path, sole_input(inputs), {"FORMAT": "json", "ARRAY": array, **text_compression(config.path)}
-    )
+    options = {"FORMAT": "json", "ARRAY": array, **text_compression(config.path, config.compression)}
+    return write_rows(ctx, config.path, sole_input(inputs), options)

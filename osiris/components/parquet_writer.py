@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from osiris.components.base import ComponentSpec, StepContext, Written, quote_identifier
 from osiris.components.file_output import sole_input, write_rows
+from osiris.components.folder_output import PartitionColumns, write_partitions
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,12 +33,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     compression: Annotated[
         Literal["snappy", "zstd", "gzip", "uncompressed"], Meta(description="How its pages are packed")
     ] = "snappy"
+    partition_by: PartitionColumns = ()
 
 
 SPEC = ComponentSpec(
     name="filesystem.parquet_writer",
     version="1.0.0",
-    summary="Writes rows to one Parquet file, which is replaced as a whole.",
+    summary="Writes rows to one Parquet file, or to a folder of them, replaced as a whole.",
     modes=("write",),
     rows="none",
 )
@@ -52,4 +54,7 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
         if (whole := _NAMES_AND_TYPES.sub(lambda found: _HELD_WHOLE.get(found[0], found[0]), type_)) != type_
     ]
     select = f"* REPLACE ({', '.join(casts)})" if casts else "*"
-    return write_rows(ctx, config.path, relation, {"FORMAT": "parquet", "COMPRESSION": config.compression}, select)
+    options = {"FORMAT": "parquet", "COMPRESSION": config.compression}
+    if config.partition_by:
+        return write_partitions(ctx, config.path, relation, options, config.partition_by, select)
+    return write_rows(ctx, config.path, relation, options, select)

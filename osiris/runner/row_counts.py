@@ -93,7 +93,7 @@ def _scans(operator: Operator, *, cut_short: bool) -> Iterator[Scan]:
     """
     if operator.kind == "TABLE_SCAN":
         function, files = (operator.extra_info.get(key, "") for key in ("Function", "Filename(s)"))
-        filtered = "Filters" in operator.extra_info
+        filtered = not {"Filters", "File Filters"}.isdisjoint(operator.extra_info)
         yield Scan(_text(function), _text(files), None if cut_short or filtered else operator.rows)
     cut_below = cut_short or _stops_early(operator)
     for place, child in enumerate(operator.children):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -20,6 +20,7 @@ from osiris.compiler.manifest import (
 )
 from osiris.compiler.oml import Bindings
 from osiris.compiler.source import load_oml, oml_fingerprint
+from osiris.components.base import ADDED_LATER
 from osiris.documents import load_document
 from osiris.errors import ExitCode, OsirisError
 from tests.compiler.pipelines import (
@@ -35,6 +36,9 @@ from tests.compiler.pipelines import (
     transform,
     write,
 )
+
+ADDED = ("folders", Annotated[tuple[str, ...], msgspec.Meta(extra_json_schema=ADDED_LATER)], ())
+YoungerTarget = msgspec.defstruct("CsvTarget", [ADDED], bases=(CsvTarget,), frozen=True, kw_only=True)
 
 
 def manifest_hash(text: str, folder: Path, **bindings: Any) -> str:
@@ -275,3 +279,15 @@ def test_a_query_is_a_config_like_any_other(tmp_path: Path) -> None:
     assert Query.__struct_fields__ == ("query",)
     assert compile_text(ORDERS, tmp_path).files["cfg/by-customer.json"].startswith(b'{"query":"SELECT')
     assert CsvSource(path="a").limit is None
+
+
+def test_a_field_that_is_added_later_changes_no_hash_until_it_is_used(tmp_path: Path) -> None:
+    older, younger = (
+        registry(component("acme.target", config, "write", rows="none")) for config in (CsvTarget, YoungerTarget)
+    )
+    text = pipeline(read("a"), "{id: b, component: acme.target, mode: write, config: {path: b.csv}}")
+    before = compile_text(text, tmp_path, older)
+    assert compile_text(text, tmp_path, younger).files == before.files
+    used = compile_text(text.replace("b.csv", "b.csv, folders: [x]"), tmp_path, younger)
+    assert json.loads(used.configs["cfg/b.json"])["folders"] == ["x"]
+    assert used.manifest.manifest_hash != before.manifest.manifest_hash
