@@ -18,9 +18,10 @@ SHORTEST_MASKED = 4
 
 _SECRET_KEY = re.compile(
     r"(^|[_.\-])(password|passwd|pwd|passphrase|secret|token|api[_\-]?key|apikey|access[_\-]?key|secret[_\-]?key|"
-    r"private[_\-]?key|credentials?|authorization|dsn|connection[_\-]?string|service[_\-]?role[_\-]?key)$"
+    r"private[_\-]?key|account[_\-]?key|credentials?|authorization|dsn|connection[_\-]?string|"
+    r"service[_\-]?role[_\-]?key)$"
     r"|(?-i:(?<=[a-z0-9])(Password|Passwd|Pwd|Passphrase|Secret|Token|A[Pp][Ii]Key|AccessKey|SecretKey|PrivateKey|"
-    r"Credentials?|Authorization|Dsn|ConnectionString)$)",
+    r"AccountKey|Credentials?|Authorization|Dsn|ConnectionString)$)",
     re.IGNORECASE,
 )
 _DSN_KEY = re.compile(r"(^|[_.\-])(dsn|connection[_\-]?string)$", re.IGNORECASE)

@@ -16,7 +16,12 @@ def check_connections(drafts: Sequence[StepDraft], bindings: Bindings, report: R
 
     The connections are read only where a component uses one. What is wrong with their file is reported as well.
     """
-    using = [draft for draft in drafts if draft.component is not None and draft.component.spec.connection_family]
+    _check_places(drafts, report)
+    using = [
+        (draft, draft.component.spec, family)
+        for draft in drafts
+        if draft.component is not None and (family := draft.component.spec.family_for(draft.config))
+    ]
     if not using or bindings.connections is None:
         return
     from osiris.connections.file import check_declared_secrets, load_connections  # noqa: PLC0415 - most pipelines need none
@@ -29,18 +34,31 @@ def check_connections(drafts: Sequence[StepDraft], bindings: Bindings, report: R
         report.findings.extend(error.findings)
         return
     warnings.findings.extend(connections.warnings)
-    for draft in using:
-        assert draft.component is not None  # as chosen above; this tells mypy
+    for draft, spec, family in using:
         place, reference = _reference(draft)
         if reference is None:
             continue  # not text, which has been reported
         try:
-            connection = connections.find(reference, draft.component.spec.connection_family)
+            connection = connections.find(reference, family)
         except OsirisError as error:
             report.add(place, f"{draft.at}.config.{CONNECTION_KEY}", error.problem, error.hint)
             continue
-        found = check_declared_secrets(connection, draft.component.spec.secret_fields)
+        found = check_declared_secrets(connection, spec.secret_fields)
         report.findings.extend(finding for finding in found if finding not in report.findings)
+
+
+def _check_places(drafts: Sequence[StepDraft], report: Report) -> None:
+    """A connection that nothing would use is a mistake: a path on this machine needs none."""
+    for draft in drafts:
+        spec = draft.component.spec if draft.component is not None else None
+        if spec is None or not spec.path_schemes or spec.family_for(draft.config):
+            continue
+        if getattr(draft.config, CONNECTION_KEY, ""):
+            place, _ = _reference(draft)
+            problem = "a connection is given, and the path is not in an object store"
+            schemes = ", ".join(f"{scheme}://" for scheme in spec.path_schemes)
+            hint = f"Leave it out, or begin the path with one of {schemes}."
+            report.add(place, f"{draft.at}.config.{CONNECTION_KEY}", problem, hint)
 
 
 def _reference(draft: StepDraft) -> tuple[Node, str | None]:

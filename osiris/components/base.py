@@ -35,7 +35,8 @@ class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``version`` is part of every manifest hash: raise it when the same config gives other rows or bytes.
     ``rows`` says how a producer hands its rows on: a lazy DuckDB relation, or an Arrow stream that is read once.
     A component that uses connections of a family (``postgres``) names it in ``connection_family``, and its ``Config``
-    has a field ``connection: str = ""``; ``secret_fields`` are then fields of its connection as well.
+    has a field ``connection: str = ""``; ``secret_fields`` are then fields of its connection as well. One whose
+    ``path`` may be a URL says in ``path_schemes`` which: there a step may give a connection of the family of that name.
     """
 
     name: str
@@ -46,6 +47,14 @@ class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
     requires: tuple[str, ...] = ()
     rows: Literal["relation", "stream", "none"] = "relation"
     connection_family: str = ""
+    path_schemes: tuple[str, ...] = ()
+
+    def family_for(self, config: msgspec.Struct | None) -> str:
+        """The family of the connection that a step with ``config`` uses, "" where it uses none."""
+        if self.connection_family or not getattr(config, CONNECTION_KEY, ""):
+            return self.connection_family
+        scheme = str(getattr(config, "path", "")).partition("://")[0]
+        return scheme if scheme in self.path_schemes else ""
 
 
 class Produced(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +114,11 @@ class StepContext(Protocol):
     @property
     def output_dir(self) -> Path:
         """A folder of the step's own among the run's artifacts, made when it is first asked for."""
+        ...
+
+    @property
+    def work_dir(self) -> Path:
+        """A folder of the step's own for files that nobody needs after the run, made when it is first asked for."""
         ...
 
     def consume(self, sql: str) -> list[tuple[Any, ...]]:

@@ -12,6 +12,7 @@ from osiris.components.base import ComponentSpec, Produced, StepContext, quote_i
 from osiris.components.column_types import TEXT, climb, first_fit, guarded_projection, plain_projection, possible_types
 from osiris.components.csv_dialect import Dialect, Wish, find_dialect, reading_sql
 from osiris.components.hive_partitions import Partitions, ReadsPartitions, find_partitions
+from osiris.components.object_stores import SCHEMES, StoreConnection
 from osiris.components.source_files import differing_files, find_source_files
 from osiris.errors import OsirisError
 
@@ -31,7 +32,9 @@ AtMostOneCharacter = Annotated[str, Meta(max_length=1)]
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the files are and how they are written."""
 
-    path: Annotated[str, Meta(min_length=1, description="File or pattern; .gz and .zst are unpacked")]
+    path: Annotated[
+        str, Meta(min_length=1, description="File or pattern, also s3://, gs:// or az://; .gz and .zst are unpacked")
+    ]
     delimiter: Annotated[OneCharacter | None, Meta(description="Left out: found in the first record")] = None
     header: Annotated[bool, Meta(description="Whether the first record holds the names of the columns")] = True
     quote: Annotated[AtMostOneCharacter, Meta(description="What stands around a quoted value; empty: nothing")] = '"'
@@ -50,6 +53,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     timestampformat: Annotated[str | None, Meta(description="Of the TIMESTAMP columns in types")] = None
     skip: Annotated[int, Meta(ge=0, description="Lines before the header")] = 0
     hive: ReadsPartitions = False
+    connection: StoreConnection = ""
 
 
 SPEC = ComponentSpec(
@@ -57,12 +61,13 @@ SPEC = ComponentSpec(
     version="1.0.0",
     summary="Reads CSV files. A column gets a type only where that changes none of its values.",
     modes=("read",),
+    path_schemes=SCHEMES,
 )
 
 
 def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> Produced:  # noqa: ARG001
     """The rows of the files, not read yet but for a sample of them."""
-    files = find_source_files(config.path, ctx.project_root)
+    files = find_source_files(ctx, config.path)
     dialect = _shared_dialect(ctx.con, files, config)
     partitions = find_partitions(files, ctx.project_root, dialect.names, config.types) if config.hive else Partitions()
     columns = (*dialect.names, *partitions.keys)

@@ -11,6 +11,7 @@ from msgspec import Meta
 from osiris.components.base import ADDED_LATER, ComponentSpec, StepContext, Written, quote_literal
 from osiris.components.file_output import TextCompression, sole_input, text_compression, write_rows
 from osiris.components.folder_output import PartitionColumns, write_partitions
+from osiris.components.object_stores import SCHEMES, StoreConnection
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,7 +22,9 @@ _ENDINGS = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the file goes and how it is written."""
 
-    path: Annotated[str, Meta(min_length=1, description="The file; .gz and .zst are packed")]
+    path: Annotated[
+        str, Meta(min_length=1, description="The file, also s3://, gs:// or az://; .gz and .zst are packed")
+    ]
     delimiter: Annotated[str, Meta(min_length=1, max_length=1, description="What stands between two values")] = ","
     header: Annotated[bool, Meta(description="Whether the first line holds the names of the columns")] = True
     null_value: Annotated[str, Meta(description="How NULL is written; a text that looks the same is quoted")] = ""
@@ -29,6 +32,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         TextCompression | None, Meta(description="Left out: by the path's ending", extra_json_schema=ADDED_LATER)
     ] = None
     partition_by: PartitionColumns = ()
+    connection: StoreConnection = ""
 
 
 SPEC = ComponentSpec(
@@ -36,6 +40,7 @@ SPEC = ComponentSpec(
     version="1.0.0",
     summary="Writes rows to one CSV file (RFC 4180, UTF-8), or to a folder of them, replaced as a whole.",
     modes=("write",),
+    path_schemes=SCHEMES,
     rows="none",
 )
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from osiris.canonical import sha256_file
 from osiris.components.base import StepContext, Written, WrittenFile, quote_identifier, quote_literal
+from osiris.components.object_files import uploading
+from osiris.components.object_stores import parse_object_path
 from osiris.components.source_files import resolve_path
 from osiris.durable import make_directory, move_into_place, remove_tree, sync_path
 from osiris.durable_folders import put_back
@@ -47,17 +49,27 @@ def write_rows(
 
     ``options`` are those of COPY, as SQL; ``select`` what to take of the rows. A failure leaves the old file.
     """
-    target = find_target(path, ctx.project_root)
     terms = ", ".join(f"{name} {value}" for name, value in {**options, "USE_TMP_FILE": "false"}.items())
-    with replacing(target, ctx.run_id) as temporary:
+    with _output_file(ctx, path) as (temporary, shown):
         query = f"SELECT {select} FROM {quote_identifier(relation.alias)}"  # noqa: S608 - an identifier, quoted
         result = ctx.consume(f"COPY ({query}) TO {quote_literal(str(temporary))} ({terms})")
         ctx.progress(result[0][0])
         sha256 = sha256_file(temporary)
         size = temporary.stat().st_size
-    return Written(
-        rows=result[0][0], files=(WrittenFile(path=shown_path(target, ctx.project_root), bytes=size, sha256=sha256),)
-    )
+    return Written(rows=result[0][0], files=(WrittenFile(path=shown, bytes=size, sha256=sha256),))
+
+
+@contextlib.contextmanager
+def _output_file(ctx: StepContext, path: str) -> Iterator[tuple[Path, str]]:
+    """What to write into, and what records call it when it is where ``path`` says: a file, or an object of a store."""
+    objects = parse_object_path(path)
+    if objects is not None:
+        with uploading(ctx, objects) as temporary:
+            yield temporary, str(objects)
+    else:
+        target = find_target(path, ctx.project_root)
+        with replacing(target, ctx.run_id) as temporary:
+            yield temporary, shown_path(target, ctx.project_root)
 
 
 def text_compression(path: str, wanted: TextCompression | None) -> dict[str, str]:

@@ -22,6 +22,7 @@ from osiris.canonical import canonical_json, sha256_file
 from osiris.components.base import ADDED_LATER, StepContext, Written, WrittenFile, quote_identifier, quote_literal
 from osiris.components.file_output import aside_of, lock_now, shown_path, temporary_beside, unwritable
 from osiris.components.hive_partitions import NULL_PARTITIONS
+from osiris.components.object_stores import parse_object_path
 from osiris.components.source_files import resolve_path
 from osiris.durable import write_file
 from osiris.durable_folders import put_folder, sync_tree
@@ -65,6 +66,12 @@ def write_partitions(
     they can) is an error, and a failure leaves the old folder.
     """
     _check_columns(relation, partition_by)
+    if parse_object_path(path) is not None:
+        raise OsirisError(
+            f"{path} is in an object store, where a folder cannot be replaced as a whole",
+            "Write one object, or a folder on this machine.",
+            code="config.unsupported_path",
+        )
     target = resolve_path(path, ctx.project_root).resolve()
     _check_replaceable(target)
     columns = ", ".join(map(quote_identifier, partition_by))

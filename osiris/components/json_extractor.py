@@ -12,6 +12,7 @@ from msgspec import Meta
 from osiris.components.base import ComponentSpec, Produced, StepContext, quote_literal
 from osiris.components.column_types import TEXT, UNSEEN, first_fit, plain_projection
 from osiris.components.hive_partitions import Partitions, ReadsPartitions, find_partitions
+from osiris.components.object_stores import SCHEMES, StoreConnection
 from osiris.components.source_files import find_source_files, sql_file_list
 from osiris.errors import ExitCode, OsirisError
 
@@ -28,7 +29,9 @@ _NESTED_GUESS = re.compile(r'(?:^|(?<=[^,(] ))(?:DATE|TIME|UUID|TIMESTAMP(?:_NS|
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the files are and how they are written."""
 
-    path: Annotated[str, Meta(min_length=1, description="File or pattern; .gz and .zst are unpacked")]
+    path: Annotated[
+        str, Meta(min_length=1, description="File or pattern, also s3://, gs:// or az://; .gz and .zst are unpacked")
+    ]
     format: Annotated[
         Literal["auto", "array", "newline_delimited"], Meta(description="One array of objects, or an object a line")
     ] = "auto"
@@ -36,6 +39,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         dict[str, str], Meta(description="Column to DuckDB type; a value that does not fit is an error")
     ] = {}
     hive: ReadsPartitions = False
+    connection: StoreConnection = ""
 
 
 SPEC = ComponentSpec(
@@ -43,12 +47,13 @@ SPEC = ComponentSpec(
     version="1.0.0",
     summary="Reads JSON files: an array of objects, or one object a line.",
     modes=("read",),
+    path_schemes=SCHEMES,
 )
 
 
 def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> Produced:  # noqa: ARG001
     """The rows of the files. Names and types come from reading all of them once before."""
-    files = find_source_files(config.path, ctx.project_root)
+    files = find_source_files(ctx, config.path)
     reading = f"{sql_file_list(files)}, format={quote_literal(config.format)}"
     arguments = f"{reading}, hive_partitioning=false"
     whole = f"{arguments}, sample_size=-1, union_by_name=true, map_inference_threshold=-1"

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from osiris.components.base import ADDED_LATER, ComponentSpec, StepContext, Written
 from osiris.components.file_output import TextCompression, sole_input, text_compression, write_rows
+from osiris.components.object_stores import SCHEMES, StoreConnection
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,7 +22,9 @@ _LINE_ENDINGS = frozenset({".jsonl", ".ndjson"})
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the file goes and how it is written."""
 
-    path: Annotated[str, Meta(min_length=1, description="The file; .gz and .zst are packed")]
+    path: Annotated[
+        str, Meta(min_length=1, description="The file, also s3://, gs:// or az://; .gz and .zst are packed")
+    ]
     format: Annotated[
         Literal["newline_delimited", "array"] | None,
         Meta(description="Left out: an object a line for .jsonl and .ndjson, else one array"),
@@ -29,6 +32,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     compression: Annotated[
         TextCompression | None, Meta(description="Left out: by the path's ending", extra_json_schema=ADDED_LATER)
     ] = None
+    connection: StoreConnection = ""
 
 
 SPEC = ComponentSpec(
@@ -36,6 +40,7 @@ SPEC = ComponentSpec(
     version="1.0.0",
     summary="Writes rows to one JSON file, which is replaced as a whole.",
     modes=("write",),
+    path_schemes=SCHEMES,
     rows="none",
 )
 

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from osiris.components.base import ADDED_LATER, ComponentSpec, Produced, StepContext, quote_identifier
 from osiris.components.hive_partitions import Partitions, ReadsPartitions, find_partitions
+from osiris.components.object_stores import SCHEMES, StoreConnection
 from osiris.components.source_files import differing_files, find_source_files, sql_file_list
 from osiris.errors import OsirisError
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the files are and what to take of them."""
 
-    path: Annotated[str, Meta(min_length=1, description="File or pattern")]
+    path: Annotated[str, Meta(min_length=1, description="File or pattern, also s3://, gs:// or az://")]
     columns: Annotated[tuple[str, ...], Meta(description="Which columns to read, in this order; empty: all")] = ()
     hive: ReadsPartitions = False
+    connection: StoreConnection = ""
     types: Annotated[
         dict[str, str], Meta(description="Partition key to DuckDB type", extra_json_schema=ADDED_LATER)
     ] = {}
@@ -33,12 +35,13 @@ SPEC = ComponentSpec(
     version="1.0.0",
     summary="Reads Parquet files of one schema.",
     modes=("read",),
+    path_schemes=SCHEMES,
 )
 
 
 def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> Produced:  # noqa: ARG001
     """The rows of the files, not read yet; their number stands in the files' footers."""
-    files = find_source_files(config.path, ctx.project_root)
+    files = find_source_files(ctx, config.path)
     schema = _schema(ctx.con, files[0])
     for other in files[1:]:
         if _schema(ctx.con, other) != schema:

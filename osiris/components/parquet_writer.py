@@ -12,6 +12,7 @@ from msgspec import Meta
 from osiris.components.base import ComponentSpec, StepContext, Written, quote_identifier
 from osiris.components.file_output import sole_input, write_rows
 from osiris.components.folder_output import PartitionColumns, write_partitions
+from osiris.components.object_stores import SCHEMES, StoreConnection
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,11 +30,12 @@ _NAMES_AND_TYPES = re.compile(r'"(?:[^"]|"")*"|\b(?:U?HUGEINT|TIME WITH TIME ZON
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the file goes and how it is packed."""
 
-    path: Annotated[str, Meta(min_length=1, description="The file")]
+    path: Annotated[str, Meta(min_length=1, description="The file, also s3://, gs:// or az://")]
     compression: Annotated[
         Literal["snappy", "zstd", "gzip", "uncompressed"], Meta(description="How its pages are packed")
     ] = "snappy"
     partition_by: PartitionColumns = ()
+    connection: StoreConnection = ""
 
 
 SPEC = ComponentSpec(
@@ -41,6 +43,7 @@ SPEC = ComponentSpec(
     version="1.0.0",
     summary="Writes rows to one Parquet file, or to a folder of them, replaced as a whole.",
     modes=("write",),
+    path_schemes=SCHEMES,
     rows="none",
 )
 

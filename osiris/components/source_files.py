@@ -6,10 +6,10 @@ import difflib
 import glob
 from pathlib import Path
 
-from osiris.components.base import quote_literal
+from osiris.components.base import StepContext, quote_literal
+from osiris.components.object_files import WILDCARDS, fetch_objects
+from osiris.components.object_stores import SCHEMES, parse_object_path
 from osiris.errors import ExitCode, OsirisError
-
-_WILDCARDS = frozenset("*?[")
 
 
 def resolve_path(path: str, project_root: Path) -> Path:
@@ -17,22 +17,26 @@ def resolve_path(path: str, project_root: Path) -> Path:
     if "://" in path:
         raise OsirisError(
             f"{path!r} is not a path in a file system",
-            "Give a path on this machine, absolute or relative to the project's root.",
+            f"Give a path on this machine, or one in an object store: {', '.join(f'{each}://' for each in SCHEMES)}.",
             code="config.unsupported_path",
         )
     return project_root / Path(path).expanduser()
 
 
-def find_source_files(path: str, project_root: Path) -> tuple[str, ...]:
+def find_source_files(ctx: StepContext, path: str) -> tuple[str, ...]:
     """The absolute paths of the files that ``path`` means, in the order of their names; never none.
 
-    ``path`` may hold ``*``, ``?``, ``[…]`` and ``**``; a file that is really called so comes first. What is missing is
-    an error whose hint names the files of that folder that sound alike.
+    Objects of a store are fetched into the run's work folder. ``path`` may hold ``*``, ``?``, ``[…]`` and ``**``; a
+    file that is really called so comes first. What is missing is an error whose hint names the files of that folder
+    that sound alike.
     """
-    wanted = resolve_path(path, project_root)
+    objects = parse_object_path(path)
+    if objects is not None:
+        return fetch_objects(ctx, objects)
+    wanted = resolve_path(path, ctx.project_root)
     if wanted.is_file():
         return (str(wanted),)
-    if _WILDCARDS & set(path):
+    if WILDCARDS & set(path):
         names = glob.glob(str(wanted), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
         found = tuple(sorted(name for name in names if Path(name).is_file()))
         if found:
@@ -62,9 +66,9 @@ def differing_files(path: str, other: str, what: str) -> OsirisError:
 
 
 def _literally(name: str) -> str:
-    if not _WILDCARDS & set(name):
+    if not WILDCARDS & set(name):
         return name
-    return "".join(f"[{letter}]" if letter in _WILDCARDS else letter for letter in name)
+    return "".join(f"[{letter}]" if letter in WILDCARDS else letter for letter in name)
 
 
 def _near_misses(wanted: Path) -> str:

@@ -38,7 +38,7 @@ def resolve_connections(
     where the variable was not set when it was compiled. Without such steps nothing is read or imported.
     """
     specs = {step.id: component.spec for step in manifest.steps if (component := find_component(step.component))}
-    using = {step: spec for step, spec in specs.items() if spec.connection_family}
+    using = {step: (spec, family) for step, spec in specs.items() if (family := spec.family_for(configs[step]))}
     if not using:
         return RunConnections(by_step={}, redactor=Redactor())
     return _resolved(root, manifest, configs, environ, using)
@@ -49,7 +49,7 @@ def _resolved(
     manifest: Manifest,
     configs: Mapping[str, msgspec.Struct],
     environ: Mapping[str, str],
-    using: Mapping[str, ComponentSpec],
+    using: Mapping[str, tuple[ComponentSpec, str]],
 ) -> RunConnections:
     from osiris.connections.file import load_connections  # noqa: PLC0415 - only where a step uses one
     from osiris.connections.resolve import resolve  # noqa: PLC0415
@@ -60,9 +60,9 @@ def _resolved(
     owners: dict[str, str] = {}
     by_step: dict[str, Mapping[str, Any]] = {}
     too_short: dict[str, None] = {}
-    for step, spec in using.items():
+    for step, (spec, family) in using.items():
         reference = getattr(configs[step], CONNECTION_KEY, None) or ""
-        resolved = resolve(connections.find(reference, spec.connection_family), variables, spec.secret_fields)
+        resolved = resolve(connections.find(reference, family), variables, spec.secret_fields)
         owners |= dict.fromkeys(resolved.secrets, resolved.name)
         too_short |= dict.fromkeys(resolved.too_short)
         by_step[step] = resolved.values

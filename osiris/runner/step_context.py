@@ -34,6 +34,7 @@ class RunnerStepContext:
         self.cancel: CancelToken = cancel
         self._listener = setting.listener
         self._output_dir = setting.artifacts_dir / step.id
+        self._work_dir = setting.work_dir / f"{step.id}.work"
         self._consume = consume
 
     @property
@@ -41,6 +42,12 @@ class RunnerStepContext:
         """The step's own folder among the run's artifacts."""
         self._output_dir.mkdir(parents=True, exist_ok=True)
         return self._output_dir
+
+    @property
+    def work_dir(self) -> Path:
+        """The step's own folder among what goes with the run."""
+        self._work_dir.mkdir(parents=True, exist_ok=True)
+        return self._work_dir
 
     def consume(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute the statement that reads the step's inputs."""

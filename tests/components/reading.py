@@ -35,6 +35,12 @@ class Context:
     def output_dir(self) -> Path:
         return self.project_root / "artifacts"
 
+    @property
+    def work_dir(self) -> Path:
+        folder = self.project_root / ".work"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def consume(self, sql: str) -> list[tuple[Any, ...]]:
         return self.con.execute(sql).fetchall()
 

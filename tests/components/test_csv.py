@@ -200,7 +200,7 @@ def test_a_missing_file_is_an_error_that_knows_the_near_misses(ctx: Context) -> 
 
 
 @pytest.mark.parametrize(
-    ("path", "code"), [("none-*.csv", "extract.file_missing"), ("s3://b/x.csv", "config.unsupported_path")]
+    ("path", "code"), [("none-*.csv", "extract.file_missing"), ("ftp://b/x.csv", "config.unsupported_path")]
 )
 def test_patterns_without_files_and_addresses_are_errors(ctx: Context, path: str, code: str) -> None:
     with pytest.raises(OsirisError) as refused:

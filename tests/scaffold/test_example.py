@@ -36,7 +36,7 @@ class Bench:
     cancel: CancelToken = NeverCancelled()
 
     def __init__(self, root: Path) -> None:
-        self.project_root = self.output_dir = root
+        self.project_root = self.output_dir = self.work_dir = root
         self.step_id = ""
         self.con = duckdb.connect()
 

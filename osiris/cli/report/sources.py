@@ -12,6 +12,7 @@ from osiris.canonical import sha256_hex
 from osiris.cli.report.attempts import runs_between
 from osiris.compiler.manifest import Manifest
 from osiris.compiler.render import FINGERPRINTS_FILE, MANIFEST_FILE, PLAN_FILE, parse_manifest
+from osiris.components.object_stores import parse_object_path
 from osiris.errors import OsirisError
 from osiris.project import Project
 from osiris.projections.runs import RunRecord
@@ -145,6 +146,8 @@ def _inside(project: Project, folder: PurePosixPath) -> list[str]:
 
 
 def _found(project: Project, group: str, path: str, page_folder: Path) -> FoundFile:
+    if parse_object_path(path) is not None:  # nobody asks the store, and a page needs no secret
+        return FoundFile(group=group, path=path, href="", bytes=None, exists=True)
     place = project.path(path)
     try:
         exists, is_file = place.exists(), place.is_file()
