@@ -5,7 +5,6 @@ Like ``durable``, from which the syncing comes, every function raises the plain 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import sys
@@ -55,6 +54,8 @@ def put_back(aside: Path, target: Path) -> None:
 
 def exchange(one: Path, other: Path) -> bool:
     """Exchange two names in one step, unsynced; False where the system cannot: renameat2(2), Linux 3.15."""
+    import ctypes  # noqa: PLC0415 - costs 6 ms, and only those who write folders need it
+
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
     if call is None:
         return False

@@ -69,11 +69,9 @@ def uploading(ctx: StepContext, path: ObjectPath) -> Iterator[Path]:
     file = ctx.work_dir / "upload"
     try:
         yield file
-        import obstore  # noqa: PLC0415 - an extra, which the store came from
-
         with store_errors(path, writing=True):
             piece = max(_PIECE_BYTES, file.stat().st_size // _MOST_PARTS)
-            obstore.put(store, path.key, _pieces(ctx, file, piece), chunk_size=piece, max_concurrency=_PARTS_AT_ONCE)
+            store.put(path.key, _pieces(ctx, file, piece), chunk_size=piece, max_concurrency=_PARTS_AT_ONCE)
     finally:
         file.unlink(missing_ok=True)
 
@@ -86,11 +84,9 @@ def _pieces(ctx: StepContext, file: Path, size: int) -> Iterator[bytes]:
 
 
 def _single(store: ObjectStore, path: ObjectPath) -> _Found:
-    import obstore  # noqa: PLC0415 - an extra, which the store came from
-
     try:
         with store_errors(path):
-            head = obstore.head(store, path.key)
+            head = store.head(path.key)
     except OsirisError as error:
         if error.code != "extract.file_missing":
             raise
@@ -102,13 +98,11 @@ def _single(store: ObjectStore, path: ObjectPath) -> _Found:
 
 def _neighbours(store: ObjectStore, path: ObjectPath) -> list[str]:
     """The names beside ``path``, or none where they may not be listed; a missing bucket is an error."""
-    import obstore  # noqa: PLC0415 - an extra, which the store came from
-
     folder = path.key.rpartition("/")[0]
     names: list[str] = []
     try:
         with store_errors(path):
-            for batch in obstore.list(store, prefix=folder or None, chunk_size=_SHOWN):
+            for batch in store.list(prefix=folder or None, chunk_size=_SHOWN):
                 names = [key for each in batch if "/" not in (key := each["path"].removeprefix(f"{folder}/"))]
                 break
     except OsirisError as error:
@@ -123,14 +117,12 @@ def _hint(path: ObjectPath, names: Sequence[str]) -> str:
 
 
 def _matching(store: ObjectStore, path: ObjectPath) -> list[_Found]:
-    import obstore  # noqa: PLC0415 - an extra, which the store came from
-
     parts = path.key.split("/")
     plain = next(place for place, part in enumerate(parts) if WILDCARDS & set(part))
     with store_errors(path):
         found = [
             _Found(each["path"], each["size"], each["e_tag"])
-            for batch in obstore.list(store, prefix="/".join(parts[:plain]) or None)
+            for batch in store.list(prefix="/".join(parts[:plain]) or None)
             for each in batch
             if each["path"] == path.key or _fits(each["path"].split("/"), parts)
         ]
@@ -152,14 +144,12 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 def _fetch(ctx: StepContext, store: ObjectStore, path: ObjectPath, found: _Found, target: Path) -> None:
     """One request a piece: each has the store's time-out for itself, and all are of one version of the object."""
-    import obstore  # noqa: PLC0415 - an extra, which the store came from
-
     with target.open("wb") as file:
         for start in range(0, found.size, _PIECE_BYTES):
             _check_cancelled(ctx)
             end = min(start + _PIECE_BYTES, found.size)
             with store_errors(path):
-                answer = obstore.get(store, path.key, options={"range": (start, end), "if_match": found.e_tag})
+                answer = store.get(path.key, options={"range": (start, end), "if_match": found.e_tag})
                 file.write(answer.bytes())
         if file.tell() != found.size:
             raise OsirisError(

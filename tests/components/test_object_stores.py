@@ -6,12 +6,15 @@ import glob
 import gzip
 import hashlib
 import os
+import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -24,6 +27,7 @@ from tests.object_server import ObjectServer, object_server
 CSV = "filesystem.csv_extractor"
 TARGET = "filesystem.csv_writer"
 MIB = 1 << 20
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +82,25 @@ def test_packed_objects_and_hive_folders_are_read(ctx: Context, server: ObjectSe
     assert text_rows(ctx, produced.rows) == [("1", "04"), ("1", "05")]
 
 
-KEYS = ["a.csv", "b.txt", "d/a.csv", "d/e/a.csv", "d/.hid/a.csv", ".h.csv", "d/[x].csv", "d/x.csv", "é/a.csv"]
+KEYS = [
+    "a.csv",
+    "100% %41.csv",
+    "b.txt",
+    "d/a.csv",
+    "d/e/a.csv",
+    "d/.hid/a.csv",
+    ".h.csv",
+    "d/[x].csv",
+    "d/x.csv",
+    "é/a.csv",
+]
 PATTERNS = ["*.csv", "*/*.csv", "**/*.csv", "d/**", "**", "d/[ae].csv", "d/[[]x].csv", "?.csv", "d/**/a.*", "é/*", ".*"]
 
 
 def test_a_pattern_means_the_same_objects_as_it_means_files(ctx: Context, server: ObjectServer, bucket: str) -> None:
     disk = ctx.project_root / "disk"
     for key in KEYS:
-        server.put(f"{bucket}/{key.replace('é', '%C3%A9')}", key.encode())
+        server.put(f"{bucket}/{quote(key)}", key.encode())
         (disk / key).parent.mkdir(parents=True, exist_ok=True)
         (disk / key).write_text(key)
     for pattern in PATTERNS:
@@ -103,6 +118,37 @@ def test_an_empty_object_and_one_of_several_pieces_are_fetched_whole(
         server.put(f"{bucket}/{key}", content)
         [file] = fetch_objects(ctx, ObjectPath(scheme="s3", bucket=bucket, key=key))
         assert Path(file).read_bytes() == content
+
+
+MEASURED = """
+    import resource, sys
+    from pathlib import Path
+    from osiris.components.object_files import fetch_objects, uploading
+    from osiris.components.object_stores import ObjectPath
+    from tests.components.reading import Context
+
+    ctx = Context(Path(sys.argv[1]))
+    ctx.connection = dict(endpoint=sys.argv[2], access_key_id="a", secret_access_key="b", allow_http=True)
+    path = ObjectPath(scheme="s3", bucket=sys.argv[3], key=sys.argv[4])
+    size = int(sys.argv[5]) << 20
+    with uploading(ctx, path) as file, file.open("wb") as opened:
+        opened.truncate(size)
+    [fetched] = fetch_objects(ctx, path)
+    assert Path(fetched).stat().st_size == size
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_an_object(server: ObjectServer, bucket: str, tmp_path: Path) -> None:
+    def peak_mib(size_mib: int) -> int:
+        arguments = [str(tmp_path), server.endpoint, bucket, f"o{size_mib}", str(size_mib)]
+        command = [sys.executable, "-c", textwrap.dedent(MEASURED), *arguments]
+        done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
+        return int(done.stdout)
+
+    # A part for each that is sent at once, and as much again for what the libraries keep of them.
+    assert peak_mib(256) < peak_mib(1) + 80
 
 
 class Meddling(NeverCancelled):
