@@ -181,7 +181,7 @@ def _library() -> Any:
         import obstore.store  # noqa: PLC0415 - an extra
     except ImportError as cause:
         problem = "object stores need the package obstore, which is not installed"
-        raise _failed("component.extra_missing", problem, "pip install 'osiris[objects]'") from cause
+        raise _failed("connection.extra_missing", problem, "Install it: pip install 'osiris[objects]'.") from cause
     return obstore.store
 
 

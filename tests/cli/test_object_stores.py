@@ -97,3 +97,13 @@ def test_a_connection_that_cannot_be_used_is_found_when_it_is_compiled(
     lake.write("pipelines/orders.yaml", text.replace(old, new, 1))
     refused = lake.run("compile", "orders", check=2)
     assert problem in refused.err
+
+
+@pytest.mark.parametrize(
+    "key", ["secret_access_key", "session_token", "service_account_key", "account_key", "sas_token"]
+)
+def test_a_key_of_a_store_does_not_stand_in_the_clear(lake: Shop, key: str) -> None:
+    lake.write("osiris_connections.yaml", f"{CONNECTIONS}  other:\n    main: {{{key}: c2VjcmV0LWtleQ}}\n")
+    refused = lake.run("compile", "orders", check=2)
+    assert f"connections.other.main.{key}: a secret stands here in the clear" in refused.err
+    assert "c2VjcmV0LWtleQ" not in refused.err

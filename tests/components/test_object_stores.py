@@ -296,7 +296,7 @@ def test_without_the_extra_an_error_names_it(ctx: Context, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     with pytest.raises(OsirisError) as missing:
         read(ctx, CSV, path="s3://lake/x.csv")
-    assert missing.value.code == "component.extra_missing"
+    assert missing.value.code == "connection.extra_missing"
     assert "osiris[objects]" in missing.value.hint
 
 
