@@ -67,11 +67,15 @@ def find_partitions(files: Sequence[str], root: Path, columns: Collection[str], 
     if not keys:
         raise _unusable(files[0], f"no folder of {files[0]} is called key=value", "Leave hive out.")
     own = [name.lower() for name in (*columns, *keys)]
-    # DuckDB takes the folders above for columns as well.
-    for key in (*keys, *_keys_in(base.parts)):
-        if own.count(key.lower()) > (key in keys):
+    above = [key.lower() for key in _keys_in(base.parts)]  # which DuckDB takes for columns as well
+    for key in keys:
+        if own.count(key.lower()) > 1 or key.lower() in above:
             problem = f"{key} is the key of a folder of {files[0]}, and another column's name"
             raise _unusable(files[0], problem, "Leave hive out, or rename the column or the folder.")
+    hidden = [name for name in columns if name.lower() in above]
+    if hidden:
+        problem = f"{hidden[0]} is a column of the files, and the key of a folder above the project"
+        raise _unusable(files[0], problem, "Rename the column, or move the project.")
     return Partitions(types={key: types.get(key, TEXT) for key in keys})
 
 

@@ -24,10 +24,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     path: Annotated[str, Meta(min_length=1, description="File or pattern, also s3://, gs:// or az://")]
     columns: Annotated[tuple[str, ...], Meta(description="Which columns to read, in this order; empty: all")] = ()
     hive: ReadsPartitions = False
-    connection: StoreConnection = ""
     types: Annotated[
         dict[str, str], Meta(description="Partition key to DuckDB type", extra_json_schema=ADDED_LATER)
     ] = {}
+    connection: StoreConnection = ""
 
 
 SPEC = ComponentSpec(

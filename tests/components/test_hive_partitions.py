@@ -119,8 +119,11 @@ def test_folders_above_the_project_are_no_columns(tmp_path: Path) -> None:
     assert produced.rows.columns == ["x", "day"]
     assert text_rows(ctx, produced.rows) == [("7", "1")]
     lay(ctx, "in/day=1/a.csv", "SELECT 7 AS user")
-    with pytest.raises(OsirisError, match="user is the key of a folder"):
+    with pytest.raises(OsirisError, match="user is a column of the files, and the key of a folder above"):
         read(ctx, "filesystem.csv_extractor", path="in/*/*.csv", hive=True)
+    lay(ctx, "of/user=you/a.csv", "SELECT 7 AS x")
+    with pytest.raises(OsirisError, match=r"user is the key of a folder of .*, and another column's name"):
+        read(ctx, "filesystem.csv_extractor", path="of/*/*.csv", hive=True)
 
 
 def test_types_of_a_parquet_step_are_for_keys_alone(ctx: Context) -> None:
