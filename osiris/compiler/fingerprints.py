@@ -14,15 +14,15 @@ COMPILER_VERSION = "1"
 """Raised when the same pipeline compiles to another manifest. The version of Osiris does not enter: an upgrade that
 changes nothing in the compiler must leave every manifest hash, and so every build, as it is."""
 
-_WORDING = frozenset({"description", "title"})
+_WORDING = frozenset({"description", "title", "examples"})
 _NAMED_SCHEMAS = ("properties", "$defs")
 
 
 def component_fingerprint(component: Component) -> str:
     """SHA-256 over a component's spec and the JSON Schema of its config.
 
-    The wording for people (the summary, titles, descriptions) is left out: a better sentence changes no manifest. So
-    are fields of the config that were added later: see ``ADDED_LATER``.
+    What is for people (the summary, titles, descriptions, examples) is left out: a better sentence changes no manifest.
+    So are fields of the config that were added later: see ``ADDED_LATER``.
     """
     spec: dict[str, Any] = msgspec.to_builtins(component.spec)
     del spec["summary"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from osiris.components.base import CONNECTION_KEY, Component, ComponentSpec
+from osiris.components.base import CONNECTION_KEY, AnyConnection, Component, ComponentSpec
 from osiris.errors import OsirisError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def find_component(name: str) -> Component | None:
     """
     if name in BUILT_IN:
         module = import_module(BUILT_IN[name])
-        return Component(module.SPEC, module.Config, module.run)
+        return Component(module.SPEC, module.Config, module.run, getattr(module, "Connection", AnyConnection))
     entry_point = _entry_points().get(name)
     return _load(entry_point) if entry_point else None
 
@@ -76,23 +76,24 @@ def _load(entry_point: EntryPoint) -> Component:
     source = f"{entry_point.value!r}" + (f" of the package {entry_point.dist.name!r}" if entry_point.dist else "")
     try:
         module = entry_point.load()
-        spec, config_type, run = module.SPEC, module.Config, module.run
+        found = Component(module.SPEC, module.Config, module.run, getattr(module, "Connection", AnyConnection))
     except _IMPORT_FAILURES as cause:
         raise _broken(entry_point.name, f"cannot be loaded from {source}: {type(cause).__name__}: {cause}") from cause
-    wrong = _what_is_wrong(entry_point.name, spec, config_type, run)
+    wrong = _what_is_wrong(entry_point.name, found.spec, found.config_type, found.connection_type, found.run)
     if wrong:
         raise _broken(entry_point.name, f"from {source} is not usable: {wrong}")
-    return Component(spec, config_type, run)
+    return found
 
 
-def _what_is_wrong(name: str, spec: object, config_type: object, run: object) -> str:
+def _what_is_wrong(name: str, spec: object, config_type: object, connection_type: object, run: object) -> str:
     if not isinstance(spec, ComponentSpec):
         return "SPEC is not a ComponentSpec"
     if spec.name != name:
         return f"SPEC calls it {spec.name!r}"
-    if not (isinstance(config_type, type) and issubclass(config_type, msgspec.Struct)):
-        return "Config is not a msgspec Struct"
-    if spec.connection_family and CONNECTION_KEY not in config_type.__struct_fields__:
+    for called, type_ in (("Config", config_type), ("Connection", connection_type)):
+        if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+            return f"{called} is not a msgspec Struct"
+    if spec.connection_family and CONNECTION_KEY not in getattr(config_type, "__struct_fields__", ()):
         return f"SPEC names a family of connections, but Config has no field {CONNECTION_KEY}"
     return "" if callable(run) else "run cannot be called"
 

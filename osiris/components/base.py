@@ -29,14 +29,19 @@ it keep their manifest hashes.
 """
 
 
+class AnyConnection(msgspec.Struct, frozen=True, kw_only=True):
+    """What a component's connection holds where its module has no ``Connection`` of its own: nothing is checked."""
+
+
 class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The face of a component: what the validator, the manifest and ``components show`` know of it.
 
     ``version`` is part of every manifest hash: raise it when the same config gives other rows or bytes.
     ``rows`` says how a producer hands its rows on: a lazy DuckDB relation, or an Arrow stream that is read once.
     A component that uses connections of a family (``postgres``) names it in ``connection_family``, and its ``Config``
-    has a field ``connection: str = ""``; ``secret_fields`` are then fields of its connection as well. One whose
-    ``path`` may be a URL says in ``path_schemes`` which: there a step may give a connection of the family of that name.
+    has a field ``connection: str = ""``; ``secret_fields`` are then fields of its connection as well. A ``Connection``
+    Struct in its module says what such a connection holds, which is checked before a run begins. One whose ``path`` may
+    be a URL says in ``path_schemes`` which: there a step may give a connection of the family of that name.
     """
 
     name: str
@@ -113,12 +118,12 @@ class StepContext(Protocol):
 
     @property
     def output_dir(self) -> Path:
-        """A folder of the step's own among the run's artifacts, made when it is first asked for."""
+        """A folder of the step's own among the run's artifacts, made when it is first asked for; empty for each try."""
         ...
 
     @property
     def work_dir(self) -> Path:
-        """A folder of the step's own for files that nobody needs after the run, made when it is first asked for."""
+        """A folder of the step's own for what it spills, made and emptied like ``output_dir``; gone after the run."""
         ...
 
     def consume(self, sql: str) -> list[tuple[Any, ...]]:
@@ -143,6 +148,7 @@ class Component(msgspec.Struct, frozen=True):
     spec: ComponentSpec
     config_type: type[msgspec.Struct]
     run: Callable[[StepContext, Any, Mapping[str, duckdb.DuckDBPyRelation]], Produced | Written]
+    connection_type: type[msgspec.Struct] = AnyConnection
 
 
 def quote_identifier(name: str) -> str:

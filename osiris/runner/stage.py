@@ -18,6 +18,7 @@ from osiris.runner.plan import Stage
 from osiris.runner.results import StepError, StepResult, StepStatus
 from osiris.runner.row_counts import rows_in
 from osiris.runner.setting import Setting
+from osiris.runner.step_context import remove_own_folders
 from osiris.runner.stored_rows import StoredRows
 
 # The same query on the same tables fails the same way: no retry.
@@ -62,6 +63,8 @@ class StageRun:
             if not self.control.rest(delay_ms):
                 error = self.as_stopped(error)
                 return StageOutcome(results=self.failures(error), error=error)
+            for step in self._steps:
+                remove_own_folders(self._setting, step.id)
 
     def failures(self, error: StepError) -> tuple[StepResult, ...]:
         """The results when ``error`` ended the stage.

@@ -11,6 +11,7 @@ import duckdb
 
 from osiris.compiler.manifest import ManifestStep
 from osiris.components.base import CancelToken
+from osiris.durable import remove_tree
 from osiris.runner.setting import Setting
 
 
@@ -33,8 +34,7 @@ class RunnerStepContext:
         self.log: logging.Logger = setting.log.getChild(step.id)
         self.cancel: CancelToken = cancel
         self._listener = setting.listener
-        self._output_dir = setting.artifacts_dir / step.id
-        self._work_dir = setting.work_dir / f"{step.id}.work"
+        self._output_dir, self._work_dir = _own_folders(setting, step.id)
         self._consume = consume
 
     @property
@@ -60,3 +60,13 @@ class RunnerStepContext:
     def progress(self, rows: int) -> None:
         """Report rows handled so far."""
         self._listener.step_progress(self.step_id, rows=rows)
+
+
+def remove_own_folders(setting: Setting, step_id: str) -> None:
+    """What an earlier try of the step has left goes: the next one starts clean."""
+    for folder in _own_folders(setting, step_id):
+        remove_tree(folder)
+
+
+def _own_folders(setting: Setting, step_id: str) -> tuple[Path, Path]:
+    return setting.artifacts_dir / step_id, setting.work_dir / f"{step_id}.work"

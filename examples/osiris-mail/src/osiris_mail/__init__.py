@@ -1,0 +1,1 @@
+"""Osiris components for mail archives."""
