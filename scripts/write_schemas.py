@@ -63,14 +63,19 @@ def descriptions() -> dict[str, str]:
 
 
 def schema(typed: str, document: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON Schema of one document. All fields are always there, unless its Struct leaves out what says nothing."""
+    """The JSON Schema of one document. All fields are always there but those that may be unset.
+
+    The document's own are left out, too, where its Struct says that about what says nothing.
+    """
     meanings = descriptions()
     made = msgspec.json.schema(document)
     for name, part in made["$defs"].items():
         if "description" in part:
             part["description"] = inspect.cleandoc(part["description"])
         if "properties" in part and not (name == document.__name__ and document.__struct_config__.omit_defaults):
-            part["required"] = list(part["properties"])
+            unset = set(part["properties"]) - set(part.get("required", ()))
+            unset -= {field for field, its in part["properties"].items() if "default" in its}
+            part["required"] = [field for field in part["properties"] if field not in unset]
         for field, its in part.get("properties", {}).items():
             its.pop("default", None)
             meaning = meanings.get(f"{name}.{field}") or meanings.get(field)

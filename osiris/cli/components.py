@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
 import msgspec
 
 from osiris.cli.complete import complete_components
+from osiris.cli.component_page import component_lines, connection_schema, example_connection, example_step
 from osiris.cli.output import Output
 from osiris.cli.verb import Settings, Verb, shared_options
 from osiris.components import component_names, find_component
@@ -24,10 +25,16 @@ class ComponentsDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ComponentDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``osiris components show --json`` prints: the spec, and the JSON Schema of the step's config."""
+    """What ``osiris components show --json`` prints: the spec, the JSON Schemas of a step's config and of a connection.
+
+    ``example`` is a step in OML; ``connection_example`` a file with a connection, empty where none is used.
+    """
 
     spec: ComponentSpec
     config_schema: dict[str, Any]
+    connection_schema: Mapping[str, Any] | None
+    example: str
+    connection_example: str
 
 
 @click.group()
@@ -53,11 +60,17 @@ def list_command(settings: Settings) -> None:
 @shared_options
 @click.pass_obj
 def show(settings: Settings, name: str) -> None:
-    """Show one component with the keys of its config."""
+    """Show all that is needed to write a step: keys, connection, an example."""
     component = _component(name)
-    schema = msgspec.json.schema(component.config_type)
     output = Output(settings)
-    output.emit(ComponentDocument(spec=component.spec, config_schema=schema), _lines(component, schema, output))
+    document = ComponentDocument(
+        spec=component.spec,
+        config_schema=msgspec.json.schema(component.config_type),
+        connection_schema=connection_schema(component),
+        example=example_step(component),
+        connection_example=example_connection(component),
+    )
+    output.emit(document, component_lines(component, columns=output.columns if output.on_terminal else None))
 
 
 def _component(name: str) -> Component:
@@ -66,28 +79,3 @@ def _component(name: str) -> Component:
         hint = suggest(name, component_names()) or "See `osiris components list`."
         raise OsirisError(f"unknown component {name!r}", hint, code="component.unknown")
     return component
-
-
-def _lines(component: Component, schema: dict[str, Any], output: Output) -> list[str]:
-    spec = component.spec
-    definition = schema["$defs"][schema["$ref"].rsplit("/", 1)[1]]
-    required = definition.get("required", [])
-    rows = [
-        (
-            name,
-            _type(field),
-            "required" if name in required else json.dumps(field.get("default")),
-            field.get("description", ""),
-        )
-        for name, field in definition["properties"].items()
-    ]
-    head = [f"{spec.name}  {spec.version}  ({', '.join(spec.modes)})", spec.summary, ""]
-    return [*head, *output.table(("key", "type", "default", "meaning"), rows)]
-
-
-def _type(field: dict[str, Any]) -> str:
-    if "enum" in field:
-        return "|".join(map(str, field["enum"]))
-    if "anyOf" in field:
-        return "|".join(_type(option) for option in field["anyOf"])
-    return str(field.get("type", "any"))

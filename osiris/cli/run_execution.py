@@ -16,7 +16,7 @@ from osiris.cli.progress import PlainProgress, TerminalProgress
 from osiris.cli.resume import find_resumed, note_that_it_can_be_resumed
 from osiris.cli.run_arguments import RunArguments, RunResultDocument
 from osiris.cli.run_show import run_lines
-from osiris.cli.streams import steps_print_to_stderr
+from osiris.cli.streams import ScrubbedStream, steps_print_to_stderr
 from osiris.cli.verb import Settings
 from osiris.compiler.project_build import (
     CompileRequest,
@@ -71,7 +71,11 @@ def _run(settings: Settings, arguments: RunArguments, database: DatabaseOpening)
         output.note(f"build {build.manifest.manifest_short} {'is up to date' if build.reused else 'compiled'}")
     cancel = Cancellation()
     options = RunOptions(run_id_tokens=tokens, tags=tags, environ=os.environ, resumes=resumed)
-    with _stopping(cancel), steps_print_to_stderr(), _progress(settings, build, output) as progress:
+    with (
+        _stopping(cancel),
+        steps_print_to_stderr() as stream,
+        _progress(settings, build, output, stream) as progress,
+    ):
         done = run_pipeline(project, build, options, database=database, listener=progress, cancel=cancel)
     document = RunResultDocument(run=done.record, steps=done.steps, build_reused=build.reused)
     output.emit(document, run_lines(done.record, done.steps, output, project.root, with_error=False))
@@ -84,15 +88,17 @@ def _run(settings: Settings, arguments: RunArguments, database: DatabaseOpening)
 
 def _step_error(error: RunError) -> OsirisError:
     """What a failed run says last, as any error does."""
-    line = f", line {error.line}" if error.line else ""
-    where = f"step {error.step}{line}: " if error.step else ""
+    place = f", {error.place}" if error.place else ""
+    where = f"step {error.step}{place}: " if error.step else ""
     return OsirisError(f"{where}{error.message}", error.hint, code=error.code)
 
 
-def _progress(settings: Settings, build: PipelineBuild, output: Output) -> TerminalProgress | PlainProgress:
+def _progress(
+    settings: Settings, build: PipelineBuild, output: Output, stream: ScrubbedStream
+) -> TerminalProgress | PlainProgress:
     steps = [step.id for step in build.manifest.steps]
     if output.live and not settings.json:
-        return TerminalProgress(steps, output)
+        return TerminalProgress(steps, output, stream)
     return PlainProgress(output, quiet=settings.json)
 
 

@@ -73,11 +73,8 @@ def run_lines(
     facts += [(name, path) for name, path in paths if path and (root / path).exists()]
     yield from (f"  {name:9} {value}" for name, value in facts if value)
     if record.error and with_error:
-        at = (
-            f" (step {record.error.step}{f', line {record.error.line}' if record.error.line else ''})"
-            if record.error.step
-            else ""
-        )
+        place = f", {record.error.place}" if record.error.place else ""
+        at = f" (step {record.error.step}{place})" if record.error.step else ""
         yield f"  {'error':9} {record.error.code}{at}: {one_line(record.error.message)}"
         if record.error.hint:
             yield f"  {'try':9} {one_line(record.error.hint)}"

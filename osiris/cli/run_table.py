@@ -19,7 +19,7 @@ from osiris.ledger.queries import journal_end
 from osiris.project import Project
 from osiris.projections.runs import RunRecord
 
-_ERROR_FIELDS = ("code", "message", "step", "line", "hint")
+_ERROR_FIELDS = ("code", "message", "step", "line", "hint", "column")
 _FIELDS = tuple(field for field in RunRecord.__struct_fields__ if field != "error")
 _REDRAW_S = 1.0
 _POLL_S = 0.1
@@ -53,7 +53,8 @@ def csv_lines(records: Sequence[RunRecord]) -> Iterator[str]:
     """The runs as RFC 4180 says, a header first: all fields of the record, times in UTC. Each line ends with its CR."""
     yield from _csv_line([*_FIELDS, *(f"error_{name}" for name in _ERROR_FIELDS)])
     for record in records:
-        error = [getattr(record.error, name) if record.error else "" for name in _ERROR_FIELDS]
+        # What is 0 is not known: a column is not even there then.
+        error = [(getattr(record.error, name) or 0) if record.error else "" for name in _ERROR_FIELDS]
         yield from _csv_line([_csv_value(getattr(record, name)) for name in _FIELDS] + error)
 
 

@@ -33,7 +33,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Where the files are and how they are written."""
 
     path: Annotated[
-        str, Meta(min_length=1, description="File or pattern, also s3://, gs:// or az://; .gz and .zst are unpacked")
+        str,
+        Meta(
+            min_length=1,
+            description="File or pattern, also s3://, gs:// or az://; .gz and .zst are unpacked",
+            examples=["data/orders.csv"],
+        ),
     ]
     delimiter: Annotated[OneCharacter | None, Meta(description="Left out: found in the first record")] = None
     header: Annotated[bool, Meta(description="Whether the first record holds the names of the columns")] = True

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from osiris.components.base import ComponentSpec, Produced, StepContext, quote_identifier
+from osiris.components.sql_places import pointing_into
 from osiris.errors import ExitCode, OsirisError
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     query: Annotated[
         str,
-        Meta(min_length=1, description="One SELECT; each input is df_<step id>, a single one is input_df as well"),
+        Meta(
+            min_length=1,
+            description="One SELECT; each input is df_<step id>, a single one is input_df as well",
+            examples=["SELECT * FROM input_df"],
+        ),
     ]
 
 
@@ -45,11 +50,14 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
         f"{quote_identifier(name)} AS NOT MATERIALIZED (FROM {quote_identifier(view)})" for name, view in names.items()
     ]
     tables_sql = f"WITH {', '.join(tables)} " if tables else ""
-    # The query begins on the first line, so that the lines in DuckDB's messages are the query's own; and it is bound
-    # by a statement, because messages about relations carry no lines.
-    sql = f"{tables_sql}SELECT * FROM ({single_select(ctx.con, config.query)}\n)"  # noqa: S608 - the query itself
-    ctx.con.execute(f"CREATE OR REPLACE VIEW {quote_identifier(f'query of {ctx.step_id}')} AS {sql}")
-    return Produced(rows=ctx.con.sql(sql))
+    with pointing_into(ctx.con, config.query):
+        query = single_select(ctx.con, config.query)
+    # Bound by a statement, because messages about relations carry no places.
+    select = f"{tables_sql}SELECT * FROM ("  # noqa: S608 - quoted
+    start = f"CREATE OR REPLACE VIEW {quote_identifier(f'query of {ctx.step_id}')} AS {select}"
+    with pointing_into(ctx.con, query, behind=start):
+        ctx.con.execute(f"{start}{query}\n)")
+    return Produced(rows=ctx.con.sql(f"{select}{query}\n)"))
 
 
 def single_select(con: duckdb.DuckDBPyConnection, query: str) -> str:

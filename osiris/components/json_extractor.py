@@ -30,7 +30,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Where the files are and how they are written."""
 
     path: Annotated[
-        str, Meta(min_length=1, description="File or pattern, also s3://, gs:// or az://; .gz and .zst are unpacked")
+        str,
+        Meta(
+            min_length=1,
+            description="File or pattern, also s3://, gs:// or az://; .gz and .zst are unpacked",
+            examples=["data/orders.jsonl"],
+        ),
     ]
     format: Annotated[
         Literal["auto", "array", "newline_delimited"], Meta(description="One array of objects, or an object a line")

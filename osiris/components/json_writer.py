@@ -23,7 +23,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Where the file goes and how it is written."""
 
     path: Annotated[
-        str, Meta(min_length=1, description="The file, also s3://, gs:// or az://; .gz and .zst are packed")
+        str,
+        Meta(
+            min_length=1,
+            description="The file, also s3://, gs:// or az://; .gz and .zst are packed",
+            examples=["out/orders.jsonl"],
+        ),
     ]
     format: Annotated[
         Literal["newline_delimited", "array"] | None,

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the files are and what to take of them."""
 
-    path: Annotated[str, Meta(min_length=1, description="File or pattern, also s3://, gs:// or az://")]
+    path: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="File or pattern, also s3://, gs:// or az://",
+            examples=["data/orders.parquet"],
+        ),
+    ]
     columns: Annotated[tuple[str, ...], Meta(description="Which columns to read, in this order; empty: all")] = ()
     hive: ReadsPartitions = False
     types: Annotated[

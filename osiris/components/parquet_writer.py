@@ -30,7 +30,14 @@ _NAMES_AND_TYPES = re.compile(r'"(?:[^"]|"")*"|\b(?:U?HUGEINT|TIME WITH TIME ZON
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the file goes and how it is packed."""
 
-    path: Annotated[str, Meta(min_length=1, description="The file, also s3://, gs:// or az://")]
+    path: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The file, also s3://, gs:// or az://",
+            examples=["out/orders.parquet"],
+        ),
+    ]
     compression: Annotated[
         Literal["snappy", "zstd", "gzip", "uncompressed"], Meta(description="How its pages are packed")
     ] = "snappy"

@@ -10,13 +10,23 @@ from osiris.events.base import EventBase
 
 
 class RunError(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a run did not succeed: a stable dotted ``code``, a sentence, and the step and line where it is known."""
+    """Why a run did not succeed: a stable dotted ``code``, a sentence, and the place in a step's query where known.
+
+    Where there is no ``column`` it is left out, so that an error without one is written as it always was.
+    """
 
     code: str
     message: str
     step: str = ""
     line: int = 0
     hint: str = ""
+    column: int | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def place(self) -> str:
+        """``line 3, column 12``, as far as it is known."""
+        line = f"line {self.line}" if self.line else ""
+        return f"{line}, column {self.column}" if line and self.column else line
 
 
 class PipelineCompiled(EventBase, frozen=True, kw_only=True, tag="pipeline.compiled"):

@@ -159,8 +159,10 @@ def _failure(summary: RunSummary, manifest: Manifest | None, cite: Citations) ->
     yield f"## {_REASONS.get(summary.status, 'What went wrong')}"
     yield ""
     where = f" in step {code(error.step)}" if error.step else ""
-    line = f", line {cite.number('run.error_line')} of its query" if error.line else ""
-    yield f"{code(error.code)} [run.error]{where}{line}:"
+    line = f", line {cite.number('run.error_line')}" if error.line else ""
+    column = f", column {cite.number('run.error_column')}" if error.column else ""
+    of_query = " of its query" if line else ""
+    yield f"{code(error.code)} [run.error]{where}{line}{column}{of_query}:"
     yield ""
     yield from quoted(error.message)
     if summary.status == "interrupted":

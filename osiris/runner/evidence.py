@@ -32,6 +32,7 @@ def collect_evidence(
     found |= {"run.steps": planned_steps, "run.warnings": annex.warnings, "run.last_event_ms": annex.last_ms}
     if summary.error:
         found |= {"run.error": summary.error.code, "run.error_line": summary.error.line or None}
+        found["run.error_column"] = summary.error.column or None
     found |= dict(_of_steps(summary.steps, "step"))
     found |= {f"step.{step}.retries": retries for step, retries in annex.retries.items()}
     found |= dict(_of_files(summary.artifacts, summary.annex))

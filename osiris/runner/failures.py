@@ -50,7 +50,7 @@ _HINTS = {
     "extract.invalid_input": "Correct the file at that place, or say in the step's config how it is written.",
     "extract.invalid_value": "Correct the value, or read the column as VARCHAR and convert it in a query.",
     "extract.io": "Check that the source can be read from here.",
-    "transform.sql_syntax": "Correct the query at that line.",
+    "transform.sql_syntax": "Correct the query at that place.",
     "transform.sql_binding": "Check the names and types in the query against those of its inputs.",
     "transform.sql_catalog": "Inputs are called df_<step id>, a single one input_df as well.",
     "transform.sql_conversion": "Use TRY_CAST where a value may not fit, or filter such rows out before.",
@@ -59,7 +59,7 @@ _HINTS = {
     "runtime.out_of_memory": "Raise runtime.memory_limit, or make the step's rows fewer or narrower.",
 }
 _POINTER = re.compile(r"\n+LINE \d+:.*\Z", re.DOTALL)
-_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
+_PLACE = re.compile(r"^LINE (\d+):(\d*)", re.MULTILINE)
 _CSV_PLACE = re.compile(r"CSV Error on Line: (\d+)\n")
 _CSV_FILE = re.compile(r"^\s+file = (.*)$", re.MULTILINE)
 _ASYNC_WRITE = re.compile(r'"exception_message":"((?:[^"\\]|\\.)*)"')
@@ -105,10 +105,11 @@ def describe_failure(step: ManifestStep, cause: BaseException, root: Path) -> St
         codes = _CODES[step.mode]
         code = next(codes[type_] for type_ in type(cause).__mro__ if type_ in codes)
     text = str(cause)
-    line = _LINE.findall(text) if step.mode == "transform" and isinstance(cause, duckdb.Error) else []
+    places = _PLACE.findall(text) if step.mode == "transform" and isinstance(cause, duckdb.Error) else []
+    line, column = (int(digits) if digits else None for digits in (places[-1] if places else ("", "")))
     hint = _HINTS.get(code, "See the step's config and its inputs.")
-    place = int(line[-1]) if line else None
-    return from_root(StepError(code=code, message=_readable(text), hint=hint, step=step.id, line=place), root)
+    error = StepError(code=code, message=_readable(text), hint=hint, step=step.id, line=line, column=column)
+    return from_root(error, root)
 
 
 def describe_defect(step: ManifestStep, cause: BaseException, root: Path) -> StepError:

@@ -14,13 +14,14 @@ StepStatus = Literal["success", "reused", "failed", "cancelled", "skipped"]
 
 
 class StepError(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a step failed. ``line`` is the line in the step's query, from 1, where one is known."""
+    """Why a step failed. ``line`` and ``column`` are the place in the step's query, from 1, where it is known."""
 
     code: str
     message: str
     hint: str
     step: str
     line: int | None = None
+    column: int | None = None
 
 
 class StepResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -264,6 +264,7 @@ def _run_error(error: StepError | None) -> RunError | None:
         step=error.step,
         line=error.line or 0,
         hint=storable(error.hint),
+        column=error.column or msgspec.UNSET,
     )
 
 

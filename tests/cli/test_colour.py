@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pty
 import re
-import subprocess
 
 import pytest
 
-from tests.cli.shop import DEADLINE_S, OSIRIS, Shop, environment
+from tests.cli.shop import Shop
+from tests.cli.test_progress import shown_on_terminal
 
 STYLE = "\x1b["
 
 
 def on_terminal(shop: Shop, *args: str, **variables: str) -> str:
     """All that a command shows on a terminal of 200 columns."""
-    screen, terminal = pty.openpty()
-    names = {"TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "", **variables}
-    process = subprocess.Popen(
-        [OSIRIS, *args], cwd=shop.root, env=environment(names), stdin=terminal, stdout=terminal, stderr=terminal
-    )
-    os.close(terminal)
-    shown = b""
-    try:
-        with contextlib.suppress(OSError):  # how a terminal ends that nobody writes to any more
-            while piece := os.read(screen, 65536):
-                shown += piece
-        process.wait(DEADLINE_S)
-    finally:
-        process.kill()
-        os.close(screen)
-    return shown.decode().replace("\r\n", "\n")
+    return shown_on_terminal(shop, *args, until=None, **{"COLUMNS": "200", **variables})[1]
 
 
 def test_a_terminal_shows_a_table_with_colour(used: Shop) -> None:
@@ -58,8 +40,7 @@ def test_an_error_on_a_terminal_is_red_even_where_its_option_is_the_error(used: 
 
 def test_live_progress_without_colour_is_still_redrawn_in_place(used: Shop) -> None:
     shown = on_terminal(used, "run", "orders", NO_COLOR="1")
-    assert "\x1b[2K" in shown
-    assert "\x1b[3F" in shown
+    assert "\x1b[3F\x1b[J" in shown
     assert not re.search(r"\x1b\[[0-9;]*m", shown)
     assert STYLE not in on_terminal(used, "run", "orders", TERM="dumb")
 

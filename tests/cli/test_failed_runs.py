@@ -68,10 +68,10 @@ def test_a_failed_run_ends_with_one_error_line_and_one_hint(used: Shop) -> None:
     used.write("pipelines/orders.yaml", pipeline("SELECT\n  amont\nFROM df_orders"))
     lines = used.run("run", "orders", check=1).err.splitlines()
     assert [line for line in lines if line.startswith("error: ")] == [lines[-2]]
-    assert lines[-2].startswith("error: step by-customer, line 2: ")
+    assert lines[-2].startswith("error: step by-customer, line 2, column 3: ")
     assert lines[-1].startswith("Try: ")
     shown = used.run("runs", "show", "last").out
-    assert "transform.sql_binding (step by-customer, line 2)" in shown
+    assert "transform.sql_binding (step by-customer, line 2, column 3)" in shown
 
 
 def test_a_failure_in_one_branch_leaves_no_output_of_the_others_half_written(used: Shop) -> None:

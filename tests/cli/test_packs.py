@@ -72,7 +72,8 @@ def test_the_card_of_a_failed_run_names_the_step_the_line_and_the_likely_cause(u
     used.write("pipelines/orders.yaml", pipeline("SELECT\n  amont\nFROM df_orders"))
     summary, card = pack(used, used.run("run", "orders", "--json", check=1).json["run"])
     assert (summary["status"], summary["error"]["step"]) == ("failed", "by-customer")
-    assert "`transform.sql_binding` [run.error] in step `by-customer`, line 2 [run.error_line] of its query" in card
+    place = "line 2 [run.error_line], column 3 [run.error_column] of its query"
+    assert f"`transform.sql_binding` [run.error] in step `by-customer`, {place}" in card
     assert "amont" in card.split("```")[1]
     assert "- Step `by-customer` changed since the last successful run: its query." in card
     assert f"What to do: {summary['error']['hint']}" in card

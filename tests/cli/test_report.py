@@ -133,7 +133,13 @@ def test_a_page_of_a_failed_run_shows_the_error_and_the_line_of_the_query(used: 
     used.run("run", "orders", check=1)
     parsed = page_of(used)
     error = used.runs()[0]["error"]
-    for said in ("Why it failed", "transform.sql_binding", "line 3 of its query", error["hint"], "'<b>' AS b,"):
+    for said in (
+        "Why it failed",
+        "transform.sql_binding",
+        "line 3, column 3 of its query",
+        error["hint"],
+        "'<b>' AS b,",
+    ):
         assert said in parsed.text, said
     assert " ".join(error["message"].split()) in parsed.text
     assert "3 error here: amont" in parsed.text

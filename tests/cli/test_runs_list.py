@@ -42,7 +42,7 @@ def test_csv_has_all_fields_of_all_runs_and_is_read_back_as_it_was(used: Shop) -
     rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     records = used.runs()
     assert list(rows[0]) == [name for name in record_keys() if name != "error"] + [
-        f"error_{name}" for name in ("code", "message", "step", "line", "hint")
+        f"error_{name}" for name in ("code", "message", "step", "line", "hint", "column")
     ]
     for row, record in zip(rows, records, strict=True):
         same = [name for name in record_keys() if name not in ("error", "tags", "runtime_env")]
@@ -59,7 +59,7 @@ def test_csv_lines_end_as_rfc_4180_says_and_no_runs_are_a_header(used: Shop) -> 
     command = [str(OSIRIS), "runs", "list", "--csv", "--status", "failed"]
     raw = subprocess.run(command, cwd=used.root, env=environment(), capture_output=True, check=True).stdout
     assert raw.startswith(b"run_id,pipeline_slug,profile,")
-    assert raw.endswith(b"error_hint\r\n")
+    assert raw.endswith(b"error_column\r\n")
     assert raw.count(b"\n") == 1
 
 

@@ -61,7 +61,7 @@ def test_every_id_of_evidence_is_one_that_the_page_describes() -> None:
     ]
     grammar = re.compile("|".join(ids).replace("<name>", "(timeline|metrics|errors)"))
     kept = json.loads((ROOT / "tests" / "golden" / "aiop_orders_run" / "summary.json").read_bytes())
-    evidence = [*kept["evidence"], "run.error", "run.error_line", "step.by-customer.retries"]
+    evidence = [*kept["evidence"], "run.error", "run.error_line", "run.error_column", "step.by-customer.retries"]
     assert [one for one in evidence if not grammar.fullmatch(one)] == []
     assert [
         one for one in ids if not any(re.fullmatch(one.replace("<name>", "errors"), found) for found in evidence)

@@ -39,21 +39,26 @@ def statuses(outcome: ExecutionOutcome) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("query", "code", "line"),
+    ("query", "code", "place"),
     [
-        ("SELECT id\nFORM input_df", "transform.sql_syntax", 2),
-        ("SELECT\n  id,\n  nothing_like_it\nFROM input_df", "transform.sql_binding", 3),
-        ("SELECT *\nFROM df_x", "transform.sql_catalog", 2),
-        ("SELECT word::INTEGER AS n FROM input_df", "transform.sql_conversion", None),
-        ("SELECT (id + 9223372036854775807)::BIGINT AS n FROM input_df", "transform.sql_out_of_range", None),
-        ("SELECT error('boom') AS n FROM input_df", "transform.sql_invalid_input", None),
-        ("SELECT 1; SELECT 2", "transform.sql_not_a_select", None),
+        ("SELECT id\nFORM input_df", "transform.sql_syntax", (2, 6)),
+        ("SELECT\n  id,\n  nothing_like_it\nFROM input_df", "transform.sql_binding", (3, 3)),
+        ("SELECT 'größe' AS g, '日本' AS j, nothing_like_it FROM input_df", "transform.sql_binding", (1, 33)),
+        (f"SELECT {'id, ' * 100}nothing_like_it FROM input_df", "transform.sql_binding", (1, 408)),
+        ("SELECT *\nFROM df_x", "transform.sql_catalog", (2, 6)),
+        ("SELECT id,\r\n\tnothing_like_it(id)\r\nFROM input_df", "transform.sql_catalog", (2, 2)),
+        ("SELECT word::INTEGER AS n FROM input_df", "transform.sql_conversion", (None, None)),
+        ("SELECT (id + 9223372036854775807)::BIGINT AS n FROM input_df", "transform.sql_out_of_range", (None, None)),
+        ("SELECT error('boom') AS n FROM input_df", "transform.sql_invalid_input", (None, None)),
+        ("SELECT 1; SELECT 2", "transform.sql_not_a_select", (None, None)),
     ],
 )
-def test_a_query_s_failure_has_a_code_and_a_line(root: Path, query: str, code: str, line: int | None) -> None:
+def test_a_query_s_failure_has_a_code_and_a_place(
+    root: Path, query: str, code: str, place: tuple[int | None, int | None]
+) -> None:
     outcome = run(root, SOURCE, select("p", query, "e"), write_csv("w", "o.csv", "p"))
     error = error_of(outcome)
-    assert (error.step, error.code, error.line) == ("p", code, line)
+    assert (error.step, error.code, (error.line, error.column)) == ("p", code, place)
     assert "rows of" not in error.message
     assert "LINE" not in error.message
     assert error.hint

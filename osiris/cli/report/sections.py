@@ -23,8 +23,8 @@ def failure(page: Page) -> Markup:
     place = [element("code", text(error.code), class_="code")]
     if error.step:
         place.append(joined(text("in step "), element("bdi", text(error.step))))
-    if error.line:
-        place.append(text(f"line {error.line} of its query"))
+    if error.place:
+        place.append(text(f"{error.place} of its query"))
     return section(
         _WHY.get(page.record.status, "What went wrong"),
         element("p", joined(*place, by=", ")),
