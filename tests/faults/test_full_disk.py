@@ -244,7 +244,7 @@ def segments(directory: Path) -> dict[str, bytes]:
 def test_a_run_that_finds_no_room_for_what_it_keeps_fails_and_goes_on_from_there_once_there_is_room(
     disk: Path, factor: int
 ) -> None:
-    rows, numbers = 40_000, "SELECT range AS n, hash(range) AS h FROM range(40000)"
+    rows, numbers = 8_000, "SELECT range AS n, hash(range) AS h FROM range(8000)"
     for pages in steps(factor):
         shop = new_shop(disk / f"shop-{pages}")
         shop.write("osiris.yaml", "runtime: {keep_step_outputs: true}\n")
