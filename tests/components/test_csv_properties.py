@@ -21,7 +21,6 @@ from osiris.components.column_types import (
     guarded_projection,
     plain_projection,
     possible_types,
-    quick_proofs,
 )
 from tests.components.reading import Context, read, text_rows, types_of, write
 
@@ -196,53 +195,3 @@ def csv_text(rows: list[tuple[str | None, str | None]]) -> str:
     for row in rows:
         out.write(",".join("" if value is None else '"' + value.replace('"', '""') + '"' for value in row) + "\n")
     return out.getvalue()
-
-
-ALPHABETS = {
-    "BIGINT": "0127-+.eE_x aF ",
-    "DECIMAL(18,0)": "0127-+.eE_ ",
-    "DECIMAL(18,1)": "0127-+.eE_ ",
-    "DECIMAL(18,2)": "0127-+.e_ ",
-    "DECIMAL(18,3)": "0127-+.e_ ",
-}
-
-
-@pytest.mark.parametrize("type_", ALPHABETS)
-def test_no_number_is_proven_quickly_that_is_written_in_another_way(type_: str) -> None:
-    """All texts of up to five characters that numbers are written with, and each with a digit behind and before it."""
-    letters = ", ".join(f"'{letter}'" for letter in ALPHABETS[type_])
-    with duckdb.connect() as con:
-        con.execute(f"CREATE TABLE letters AS SELECT unnest([{letters}, '']) AS l")
-        con.execute(
-            "CREATE VIEW texts AS SELECT DISTINCT a.l || b.l || c.l || d.l || e.l AS t"
-            " FROM letters a, letters b, letters c, letters d, letters e"
-        )
-        con.execute(
-            "CREATE VIEW longer AS FROM texts UNION ALL SELECT t || '7' FROM texts UNION ALL SELECT '1' || t FROM texts"
-            " UNION ALL SELECT '0x' || repeat('F', n::INT) FROM range(1, 16) AS r(n)"
-        )
-        assert_quick_proofs_hold(con, "longer", type_)
-
-
-def test_no_date_is_proven_quickly_that_is_written_in_another_way() -> None:
-    """Every way to write a day of a few years with one character or none of each kind in each place of a date."""
-    with duckdb.connect() as con:
-        con.execute(
-            """CREATE VIEW texts AS SELECT y || a || m || b || d || z AS t
-               FROM (SELECT unnest(['2026', ' 026', '+026', '0026', '-026', '12026', '999', '1000', '202']) AS y),
-                    (SELECT unnest(['-', '/', ' ', '.', '\\', '']) AS a),
-                    (SELECT unnest(['-', '/', ' ', '.', '\\', '']) AS b),
-                    (SELECT unnest(['1', '01', '12', ' 1', '1 ', '010', '9', '09']) AS m),
-                    (SELECT unnest(['5', '05', '15', ' 5', '5 ', '31', '31 ', '1x', '5x', '5\t', '1\n', '005']) AS d),
-                    (SELECT unnest(['', ' ', 'x', '0', ' (BC)', 'T']) AS z)"""
-        )
-        assert_quick_proofs_hold(con, "texts", "DATE")
-
-
-def assert_quick_proofs_hold(con: duckdb.DuckDBPyConnection, texts: str, type_: str) -> None:
-    """And hold for something, or the test would show nothing."""
-    proven = " OR ".join(f"coalesce({proof}, false)" for proof in quick_proofs("t", "typed", type_))
-    typed = f"SELECT t, TRY_CAST(t AS {type_}) AS typed FROM {texts}"
-    rows = con.execute(f"SELECT t, typed::VARCHAR FROM ({typed}) WHERE {proven}").fetchall()
-    assert rows
-    assert [(text, written) for text, written in rows if text != written] == []
