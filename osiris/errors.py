@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
 EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.DONE: "done",
     ExitCode.PIPELINE_FAILED: "the pipeline ran and failed",
-    ExitCode.USAGE: "wrong usage, configuration or pipeline file",
+    ExitCode.USAGE: "wrong usage, configuration, connection or pipeline file",
     ExitCode.INDEX_DRIFT: "the index differs from the journal (`osiris index rebuild` mends it)",
     ExitCode.TORN_TAIL: "the journal has a torn tail (the next write mends it)",
     ExitCode.CORRUPT: "the journal is corrupt or was rolled back",

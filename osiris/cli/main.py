@@ -49,6 +49,8 @@ COMMANDS: dict[str, _Row] = {
     "aiop": _Row("Look", "osiris.cli.aiop", "list, show, export: the pack of each run"),
     "oml": _Row("Look", "osiris.cli.oml", "validate: check pipeline files"),
     "components": _Row("Look", "osiris.cli.components", "list, show: what a step can do"),
+    "connections": _Row("Look", "osiris.cli.connections", "list, doctor: whether they work from here"),
+    "discover": _Row("Look", "osiris.cli.discover", "The tables that a connection leads to"),
     "config": _Row("Look", "osiris.cli.config", "show: every value, and where it came from"),
     "events": _Row("Ledger", "osiris.cli.events", "Read the journal"),
     "index": _Row("Ledger", "osiris.cli.index", "verify, rebuild, head: the index against the journal"),

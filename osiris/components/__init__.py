@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "osiris.components"
 
 BUILT_IN: dict[str, str] = {
+    "duckdb.extractor": "osiris.components.duckdb_extractor",
     "duckdb.processor": "osiris.components.duckdb_processor",
+    "duckdb.writer": "osiris.components.duckdb_writer",
     "filesystem.csv_extractor": "osiris.components.csv_extractor",
     "filesystem.csv_writer": "osiris.components.csv_writer",
     "filesystem.json_extractor": "osiris.components.json_extractor",

@@ -61,6 +61,25 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
             raise OsirisError(problem, hint or self._known(family), code="connection.unknown")
         return found
 
+    def named(self, reference: str) -> Connection:
+        """The connection of a reference that somebody typed, with or without its ``@``. Raises as ``find`` does."""
+        parts = parse_reference(f"@{reference.removeprefix('@')}")
+        if parts is None:
+            raise OsirisError(
+                f"{shown(reference)} does not name a connection",
+                "Write it as @FAMILY.ALIAS.",
+                code="connection.reference",
+            )
+        if parts[0] not in self.families:
+            problem = f"{CONNECTIONS_NAME} has no connection of the family {parts[0]}"
+            hint = suggest(parts[0], self.families) or "See `osiris connections list`."
+            raise OsirisError(problem, hint, code="connection.unknown")
+        return self.find("@" + ".".join(parts), parts[0])
+
+    def all(self) -> list[Connection]:
+        """Every connection, as they stand in the file."""
+        return [connection for aliases in self.families.values() for connection in aliases.values()]
+
     def _default(self, family: str) -> Connection:
         for connection in self.families.get(family, {}).values():
             if connection.is_default:

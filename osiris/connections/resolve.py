@@ -15,7 +15,7 @@ from osiris.connections.file import DEFAULT_KEY, Connection, field_node
 from osiris.connections.variables import CONNECTIONS_NAME, ENV_NAME, VariableReference, Variables, expand
 from osiris.documents import Node, joined
 from osiris.errors import Finding, findings_error
-from osiris.redaction import MASK, SHORTEST_MASKED, is_dsn_key, is_secret_key
+from osiris.redaction import MASK, SHORTEST_MASKED, Redactor, is_dsn_key, is_secret_key, remember
 
 _USER_KEYS = frozenset({"user", "username", "login", "uid", "client_id"})
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*:(?:[a-z0-9]+:)?//", re.IGNORECASE)
@@ -63,6 +63,15 @@ def resolve(
         secrets=frozenset(reading.secrets),
         too_short=tuple(dict.fromkeys(reading.too_short)),
     )
+
+
+def resolve_masked(
+    connection: Connection, variables: Variables, secret_fields: tuple[str, ...] = (), *, tolerant: bool = False
+) -> ResolvedConnection:
+    """The same; from now on its secrets are masked in all that this process says of anything."""
+    resolved = resolve(connection, variables, secret_fields, tolerant=tolerant)
+    remember(Redactor(resolved.secrets))
+    return resolved
 
 
 class _Reading:

@@ -11,7 +11,9 @@ from importlib import import_module
 
 from osiris.families.base import Family
 
-FAMILIES: dict[str, str] = {}
+FAMILIES: dict[str, str] = {
+    "duckdb": "osiris.families.duckdb_files",
+}
 
 
 @cache

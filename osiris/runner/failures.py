@@ -42,6 +42,7 @@ _CODES: dict[Mode, dict[type[BaseException], str]] = {
         duckdb.PermissionException: "write.unwritable",
         duckdb.ConstraintException: "write.constraint",
         duckdb.ConversionException: "write.conversion",
+        duckdb.InvalidInputException: "write.unfit_value",
         duckdb.Error: "write.failed",
         OSError: "write.io",
     },
@@ -55,6 +56,7 @@ _HINTS = {
     "transform.sql_catalog": "Inputs are called df_<step id>, a single one input_df as well.",
     "transform.sql_conversion": "Use TRY_CAST where a value may not fit, or filter such rows out before.",
     "transform.sql_io": "Check what the query reads, and that the disk has room for what it gives.",
+    "write.unfit_value": "Cast the column in a query before; TRY_CAST or round() where a loss is meant.",
     "write.io": "Check the disk and the path of the target.",
     "runtime.out_of_memory": "Raise runtime.memory_limit, or make the step's rows fewer or narrower.",
 }

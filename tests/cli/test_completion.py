@@ -90,7 +90,7 @@ def tree(root: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_nouns_verbs_and_options_are_offered(used: Shop) -> None:
-    assert offered(used, "osiris co") == ["compile", "components", "config", "completion"]
+    assert offered(used, "osiris co") == ["compile", "components", "connections", "config", "completion"]
     assert {"list", "show"} <= set(offered(used, "osiris runs "))
     assert offered(used, "osiris run --last") == ["--last-compile"]
     assert offered(used, "osiris runs list --status c") == ["cancelled"]
@@ -166,7 +166,7 @@ def test_tags_and_lists_of_them(used: Shop) -> None:
 
 
 def test_components_event_types_steps_and_keys_of_the_configuration(used: Shop) -> None:
-    assert offered(used, "osiris components show duckdb") == ["duckdb.processor"]
+    assert offered(used, "osiris components show duckdb.p") == ["duckdb.processor"]
     assert "run.finished" in offered(used, "osiris events --type run.")
     assert given(complete.complete_steps, used, run="last") == ["by-customer", "orders", "write"]
     assert given(complete.complete_steps, used, run="nope") == []

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import duckdb
 import jsonschema
 import pytest
 
@@ -77,6 +78,15 @@ EXAMPLES: dict[str, list[Example]] = {
     "components show": [
         Example("fresh", "components show duckdb.processor"),
         Example("fresh", "components show filesystem.csv_extractor"),
+    ],
+    "connections list": [Example("fresh", "connections list"), Example("connected", "connections list")],
+    "connections doctor": [
+        Example("fresh", "connections doctor"),
+        Example("connected", "connections doctor", 2),
+    ],
+    "discover": [
+        Example("connected", "discover duckdb.shop"),
+        Example("connected", "discover @duckdb.shop orders --oml"),
     ],
     "events": [Example("fresh", "events"), Example("used", "events"), Example("killed", "events --run last")],
     "index verify": [
@@ -172,7 +182,15 @@ def _drifted(shop: Shop) -> None:
     shop.write(".osiris/index/stray.txt", "")
 
 
+def _connected(shop: Shop) -> None:
+    body = "{duckdb: {shop: {path: shop.duckdb}, none: {path: '${NOT_SET}'}}, odd: {one: {path: x}}}"
+    shop.write("osiris_connections.yaml", f"connections: {body}\n")
+    with duckdb.connect(str(shop.root / "shop.duckdb")) as con:
+        con.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY); CREATE VIEW one AS SELECT 1 AS n")
+
+
 SCENES: dict[str, Callable[[Shop], object]] = {
+    "connected": _connected,
     "fresh": lambda _: None,
     "used": lambda shop: shop.write("head.json", shop.run("index", "head").out),
     "failing": _failing,
