@@ -90,9 +90,9 @@ def connection_schema(component: Component) -> Schema | None:
 
 
 def example_step(component: Component) -> str:
-    """A step that validates behind one that gives rows: what is required, as examples in the schema have it."""
+    """A step that validates behind one that gives rows: what is required or has an example in the schema."""
     spec, mode = component.spec, component.spec.modes[0]
-    config = [field for field in config_fields(component) if field.required]
+    config = [field for field in config_fields(component) if field.required or field.schema.get("examples")]
     lines = [f"- id: {mode}", f"  component: {spec.name}", f"  mode: {mode}", *(["  config:"] if config else [])]
     lines += [f"    {field.name}: {_yaml(_example(field.schema))}" for field in config]
     return "\n".join(lines) + "\n"

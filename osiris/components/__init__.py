@@ -31,6 +31,8 @@ BUILT_IN: dict[str, str] = {
     "filesystem.json_writer": "osiris.components.json_writer",
     "filesystem.parquet_extractor": "osiris.components.parquet_extractor",
     "filesystem.parquet_writer": "osiris.components.parquet_writer",
+    "sqlite.extractor": "osiris.components.sqlite_extractor",
+    "sqlite.writer": "osiris.components.sqlite_writer",
 }
 
 # What importing somebody else's module may raise, short of the process being told to stop.

@@ -12,7 +12,9 @@ from osiris.errors import ExitCode, OsirisError
 
 ConnectionName = Annotated[str, Meta(description="The connection, as @family.alias; empty: the family's default")]
 SourceQuery = Annotated[str, Meta(description="One SELECT in the SQL of that database; or name a table instead")]
-SourceTable = Annotated[str, Meta(description="The table or view, as the database has it and without quotes")]
+SourceTable = Annotated[
+    str, Meta(description="The table or view, as the database has it and without quotes", examples=["orders"])
+]
 SourceColumns = Annotated[tuple[str, ...], Meta(description="With table: which columns, in this order; empty: all")]
 
 
