@@ -8,12 +8,20 @@ query begins with a row of our own. The rows are put down as Parquet, so the fil
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from osiris.components.base import ComponentSpec, Produced, StepContext, quote_identifier, quote_literal
-from osiris.components.sqlite_file import SqliteColumn, SqliteFile, open_sqlite, parquet_rows, select_list
+from osiris.components.sqlite_file import (
+    SqliteColumn,
+    SqliteFile,
+    open_sqlite,
+    parquet_rows,
+    select_list,
+    unless_cancelled,
+)
 from osiris.components.table_source import (
     ConnectionName,
     SourceColumns,
@@ -62,7 +70,13 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
     """All rows, read here and now. A column whose values have no type in common is an error that names it."""
     path = ctx.work_dir / "rows.parquet"
     file = existing_file(ctx.connection or {}, ctx.project_root)
-    with open_sqlite(ctx, file, "ro", failed="extract.failed") as opened:
+    con = ctx.con.cursor()  # of its own, for it may be left behind
+    count = unless_cancelled(ctx.cancel, lambda: _put_down(con, file, config, path))
+    return Produced(rows=parquet_rows(ctx.con, path), row_count=count)
+
+
+def _put_down(con: duckdb.DuckDBPyConnection, file: Path, config: Config, path: Path) -> int:
+    with con, open_sqlite(con, file, "ro", failed="extract.failed") as opened:
         opened.execute("BEGIN")
         source, columns = _source(opened, config)
         types = {column.name: type_ for column, type_ in zip(columns, _types(opened, source, columns), strict=True)}
@@ -73,8 +87,8 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
         with opened.stream(rows) as view:
             query = f"SELECT {select} FROM {view} WHERE {quote_identifier(first)} = 0"  # noqa: S608 - quoted
             copy = f"COPY ({query}) TO {quote_literal(str(path))} (FORMAT parquet, COMPRESSION snappy)"
-            [(count,)] = ctx.con.execute(copy).fetchall()
-    return Produced(rows=parquet_rows(ctx, path), row_count=int(count))
+            [(count,)] = con.execute(copy).fetchall()
+    return int(count)
 
 
 def _source(opened: SqliteFile, config: Config) -> tuple[str, Sequence[SqliteColumn]]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
-from osiris.components.base import StepContext, quote_identifier, quote_literal
+from osiris.components.base import CancelToken, quote_identifier, quote_literal
 from osiris.errors import ExitCode, OsirisError
 from osiris.families.base import missing_extra
 from osiris.families.sqlite_files import SPEC, file_uri, locked_file
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
 Affinity = Literal["INTEGER", "REAL", "TEXT", "NUMERIC", "BLOB"]
 
+_Result = TypeVar("_Result")
+
 _PATIENCE_MS = 5000
+_LOOK_S = 0.1
 _LOCKED = ("database is locked", "database table is locked")
 _STREAM = "sqlite rows"
 _PREFIX = re.compile(r"^.*(?:query: |\[SQLite\] )", re.DOTALL)
@@ -120,10 +124,10 @@ class SqliteFile:
 
 
 @contextlib.contextmanager
-def open_sqlite(ctx: StepContext, file: Path, mode: str, *, failed: str) -> Iterator[SqliteFile]:
-    """``file`` opened in ``ro``, ``rw`` or ``rwc``; ``failed`` is the code of errors that have no better one.
+def open_sqlite(con: duckdb.DuckDBPyConnection, file: Path, mode: str, *, failed: str) -> Iterator[SqliteFile]:
+    """``file`` opened in ``ro``, ``rw`` or ``rwc``, with ``con`` to read its rows with.
 
-    What was begun and not committed is rolled back at the end of the block.
+    ``failed`` is the code of errors that have no better one. What was begun and not committed is rolled back.
     """
     try:
         import adbc_driver_manager  # noqa: PLC0415 - an extra, and only where a step reads or writes SQLite
@@ -137,14 +141,33 @@ def open_sqlite(ctx: StepContext, file: Path, mode: str, *, failed: str) -> Iter
         hint = "Check the path and the permissions of the file and its folder."
         raise OsirisError(problem, hint, code="connection.unreadable", path=str(file)) from cause
     with database, adbc_driver_manager.AdbcConnection(database) as connection:
-        opened = SqliteFile(file, connection, ctx.con, failed)
+        opened = SqliteFile(file, connection, con, failed)
         opened.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
         yield opened
 
 
-def parquet_rows(ctx: StepContext, path: Path) -> duckdb.DuckDBPyRelation:
+def unless_cancelled(cancel: CancelToken, work: Callable[[], _Result]) -> _Result:
+    """What ``work`` gives. The driver cannot be interrupted, so a step that is stopped leaves it behind in a thread.
+
+    That thread ends with the process, and what it had begun is rolled back by whoever opens the file next.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="osiris-sqlite")
+    result = pool.submit(work)
+    pool.shutdown(wait=False)
+    while not wait([result], _LOOK_S).done:
+        stop_if_cancelled(cancel)
+    return result.result()
+
+
+def stop_if_cancelled(cancel: CancelToken) -> None:
+    """OsirisError where the run is being stopped."""
+    if cancel.cancelled:
+        raise OsirisError("stopped", code="runtime.cancelled", exit_code=ExitCode.CANCELLED)
+
+
+def parquet_rows(con: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
     """The rows that were put down at ``path``."""
-    return ctx.con.sql(f"FROM read_parquet([{quote_literal(str(path))}], hive_partitioning=false)")
+    return con.sql(f"FROM read_parquet([{quote_literal(str(path))}], hive_partitioning=false)")
 
 
 def select_list(values: Mapping[str, str]) -> str:

@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from osiris.components.base import ComponentSpec, StepContext, Written, quote_identifier, quote_literal
+from osiris.components.base import CancelToken, ComponentSpec, StepContext, Written, quote_identifier, quote_literal
 from osiris.components.file_output import sole_input
-from osiris.components.sqlite_file import SqliteColumn, SqliteFile, open_sqlite, parquet_rows
+from osiris.components.sqlite_file import (
+    SqliteColumn,
+    SqliteFile,
+    open_sqlite,
+    parquet_rows,
+    stop_if_cancelled,
+    unless_cancelled,
+)
 from osiris.components.table_source import ConnectionName
 from osiris.components.table_target import (
     CreateIfMissing,
@@ -78,25 +85,32 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
     find_file = database_file if config.create_if_missing else existing_file
     file = find_file(ctx.connection or {}, ctx.project_root)
     path = ctx.work_dir / "rows.parquet"
-    with open_sqlite(ctx, file, "rwc" if config.create_if_missing else "rw", failed="write.failed") as opened:
+    mode = "rwc" if config.create_if_missing else "rw"
+    with open_sqlite(ctx.con, file, mode, failed="write.failed") as opened:
         columns, declaration = _target_columns(opened, config, relation)
-        rows = f"SELECT {_values(relation, columns)} FROM {quote_identifier(relation.alias)}"  # noqa: S608 - quoted
-        copy = f"COPY ({rows}) TO {quote_literal(str(path))} (FORMAT parquet, COMPRESSION snappy)"
-        [(count,)] = ctx.consume(copy)
-        with _transaction(opened):
+    rows = f"SELECT {_values(relation, columns)} FROM {quote_identifier(relation.alias)}"  # noqa: S608 - quoted
+    copy = f"COPY ({rows}) TO {quote_literal(str(path))} (FORMAT parquet, COMPRESSION snappy)"
+    [(count,)] = ctx.consume(copy)
+    con = ctx.con.cursor()  # of its own, for it may be left behind
+
+    def put_in() -> None:
+        with con, open_sqlite(con, file, mode, failed="write.failed") as opened, _transaction(opened, ctx.cancel):
             if declaration:
                 opened.execute(declaration)
-            _write(opened, config, relation.columns, parquet_rows(ctx, path))
+            _write(opened, config, relation.columns, parquet_rows(con, path))
+
+    unless_cancelled(ctx.cancel, put_in)
     ctx.progress(count)
     return Written(rows=count)
 
 
 @contextlib.contextmanager
-def _transaction(opened: SqliteFile) -> Iterator[None]:
-    """IMMEDIATE: who cannot write finds out before he has begun."""
+def _transaction(opened: SqliteFile, cancel: CancelToken) -> Iterator[None]:
+    """IMMEDIATE: who cannot write finds out before he has begun. A run that was stopped meanwhile commits nothing."""
     opened.execute("BEGIN IMMEDIATE")
     try:
         yield
+        stop_if_cancelled(cancel)
         opened.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(OsirisError):

@@ -319,6 +319,32 @@ def test_a_run_that_is_killed_in_the_middle_leaves_the_table_as_it_was(tmp_path:
     assert ask(tmp_path, "PRAGMA integrity_check") == [("ok",)]
 
 
+ENDLESS = """\
+oml_version: "0.1.0"
+name: endless
+steps:
+  - id: read
+    component: sqlite.extractor
+    mode: read
+    config: {query: "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) AS n FROM r"}
+  - id: write
+    component: filesystem.csv_writer
+    mode: write
+    config: {path: out/n.csv}
+"""
+
+
+def test_a_run_is_cancelled_while_sqlite_computes(tmp_path: Path) -> None:
+    shop = new_shop(tmp_path)
+    make(tmp_path, "CREATE TABLE t (a)")
+    shop.write("osiris_connections.yaml", "connections: {sqlite: {default: {path: shop.db}}}\n")
+    shop.write("pipelines/endless.yaml", ENDLESS)
+    with running(shop, "run", "endless", reached=step_started(shop, "read")) as process:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert [record["status"] for record in shop.runs()] == ["cancelled"]
+
+
 def _type_table() -> list[tuple[str, str, str, str]]:
     rows = re.findall(
         r"^\| `(.+?)` \| `(.+?)` \| `(\w+)` \| (.+?) \|$", (ROOT / "docs/sqlite.md").read_text("utf-8"), re.M
