@@ -40,6 +40,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "a run": ("runs", "show", "{}"),
     "a type": ("events", "--type", "{}"),
     "a profile": ("run", "orders", "--profile", "{}"),
+    "a connection": ("connections", "doctor", "{}"),
+    "a connection to look into": ("discover", "{}"),
 }
 
 
