@@ -19,10 +19,9 @@ from osiris.components.table_target import (
     PrimaryKey,
     TableName,
     WriteMode,
+    check_columns,
     check_write_mode,
     doubled_key,
-    missing_columns,
-    missing_key_columns,
     missing_table,
     null_key,
     unfit_type,
@@ -123,10 +122,7 @@ def _target_columns(
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {place}")
         con.execute(f"CREATE TABLE {place}.{quote_identifier(config.table)} ({wanted})")
     columns = tables[config.table]
-    if missing := [column for column in relation.columns if column not in columns]:
-        raise missing_columns(config.table, missing, list(columns))
-    if missing := [key for key in config.primary_key if key not in relation.columns]:
-        raise missing_key_columns(missing, relation.columns)
+    check_columns(config.table, relation.columns, list(columns), config.primary_key)
     return columns
 
 

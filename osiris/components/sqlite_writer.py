@@ -29,10 +29,9 @@ from osiris.components.table_target import (
     PrimaryKey,
     TableName,
     WriteMode,
+    check_columns,
     check_write_mode,
     doubled_key,
-    missing_columns,
-    missing_key_columns,
     missing_table,
     null_key,
     unfit_type,
@@ -133,10 +132,7 @@ def _target_columns(
         columns = {name: SqliteColumn(name=name, declared=type_) for name, type_ in declared.items()}
         listed = ", ".join(f"{quote_identifier(name)} {type_}" for name, type_ in declared.items())
         declaration = f"CREATE TABLE main.{quote_identifier(config.table)} ({listed})"
-    if missing := [name for name in relation.columns if name not in columns]:
-        raise missing_columns(config.table, missing, list(columns))
-    if missing := [key for key in config.primary_key if key not in relation.columns]:
-        raise missing_key_columns(missing, relation.columns)
+    check_columns(config.table, relation.columns, list(columns), config.primary_key)
     return columns, declaration
 
 

@@ -30,6 +30,14 @@ def check_write_mode(write_mode: str, primary_key: Sequence[str]) -> None:
         raise ValueError(f"primary_key names {doubled[0]} twice")
 
 
+def check_columns(table: str, rows: Sequence[str], present: Sequence[str], primary_key: Sequence[str]) -> None:
+    """OsirisError unless the table has all columns of the rows, and those all of the key."""
+    if missing := [name for name in rows if name not in present]:
+        raise missing_columns(table, missing, present)
+    if missing := [key for key in primary_key if key not in rows]:
+        raise missing_key_columns(missing, rows)
+
+
 def missing_table(table: str, others: Sequence[str]) -> OsirisError:
     """There is no such table; ``others`` are those that there are."""
     near = difflib.get_close_matches(table, others, n=1)

@@ -227,7 +227,8 @@ def test_a_value_that_the_columns_type_would_change_is_refused(tmp_path: Path, v
 def test_values_that_fit_take_the_columns_type(tmp_path: Path) -> None:
     make(tmp_path, "CREATE TABLE t (a TINYINT, b DOUBLE, c DECIMAL(4,1), d DATE, e ENUM('x'), f TIMESTAMP_NS, g UUID)")
     uuid = "'0197a3f0-0000-7000-8000-000000000001'"
-    put(tmp_path, f"SELECT 7 AS a, 0.1 AS b, 2.50 AS c, '2020-01-01'::TIMESTAMP AS d, 'x' AS e, NULL::TIMESTAMP AS f, {uuid} AS g")
+    values = f"7 AS a, 0.1 AS b, 2.50 AS c, '2020-01-01'::TIMESTAMP AS d, 'x' AS e, NULL::TIMESTAMP AS f, {uuid} AS g"
+    put(tmp_path, f"SELECT {values}")
     [row] = ask(tmp_path, "SELECT a, b, c::VARCHAR, d::VARCHAR, e, f, g::VARCHAR FROM t")
     assert row == (7, 0.1, "2.5", "2020-01-01", "x", None, uuid.strip("'"))
 
