@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -400,9 +399,16 @@ def test_the_family_lists_tables_and_tells_what_is_no_database(tmp_path: Path) -
     assert shop.read("out/t.csv") == b"a,b\n"
 
 
+def test_a_missing_driver_is_an_error_that_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "CREATE TABLE t (a)")
+    monkeypatch.setitem(sys.modules, "adbc_driver_sqlite", None)
+    with pytest.raises(OsirisError) as raised:
+        read(context(tmp_path), "sqlite.extractor", table="t")
+    assert (raised.value.code, "osiris[sqlite]" in raised.value.hint) == ("connection.extra_missing", True)
+
+
 def test_duckdb_says_that_a_sqlite_file_is_one(tmp_path: Path) -> None:
     make(tmp_path, "CREATE TABLE t (a)")
     with pytest.raises(OsirisError, match="DuckDB") as raised:
         read(context(tmp_path), "duckdb.extractor", table="t")
     assert "sqlite" in raised.value.hint
-    assert duckdb.__version__

@@ -12,6 +12,9 @@ from types import ModuleType
 import pytest
 
 from osiris import families
+from osiris.clock import SystemClock
+from osiris.connections import usability
+from osiris.connections.discovery import discover
 from osiris.connections.doctor import Diagnosis, examine
 from osiris.connections.file import load_connections
 from osiris.connections.variables import Variables
@@ -81,3 +84,23 @@ def test_what_a_driver_says_is_scrubbed(tmp_path: Path) -> None:
         answer.join()
     reach, sign_in = found.checks
     assert (reach.detail, sign_in.problem, sign_in.hint) == ("***", "wrong password ***", "Not ***.")
+
+
+@pytest.mark.usefixtures("talking")
+def test_a_family_that_has_no_tables_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "osiris_connections.yaml").write_text("connections: {talking: {default: {port: 1}}}\n", "utf-8")
+    [connection] = load_connections(tmp_path).all()
+    with pytest.raises(OsirisError) as raised:
+        discover(connection, Variables(tmp_path, {}), tmp_path, tmp_path, SystemClock(), refresh=False)
+    assert raised.value.code == "discover.nothing_to_list"
+
+
+def test_an_extra_whose_package_is_missing_is_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "osiris_connections.yaml").write_text("connections: {sqlite: {default: {path: x}}}\n", "utf-8")
+    [connection] = load_connections(tmp_path).all()
+    assert usability.look_at(connection, Variables(tmp_path, {})).usable
+    monkeypatch.setattr(
+        usability, "requires", lambda _: ["click>=8", "no-such-thing>=1; extra == 'sqlite'", "b; extra == 'x'"]
+    )
+    found = usability.look_at(connection, Variables(tmp_path, {}))
+    assert found.problems == ("no-such-thing is not installed: pip install 'osiris[sqlite]'",)
