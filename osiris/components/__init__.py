@@ -32,6 +32,7 @@ BUILT_IN: dict[str, str] = {
     "filesystem.parquet_extractor": "osiris.components.parquet_extractor",
     "filesystem.parquet_writer": "osiris.components.parquet_writer",
     "mysql.extractor": "osiris.components.mysql_extractor",
+    "mysql.writer": "osiris.components.mysql_writer",
     "sqlite.extractor": "osiris.components.sqlite_extractor",
     "sqlite.writer": "osiris.components.sqlite_writer",
 }
