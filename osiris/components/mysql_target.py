@@ -53,6 +53,7 @@ _MYSQL_TYPES = {
     "VARCHAR": "LONGTEXT",
     "JSON": "LONGTEXT",
     "UUID": "LONGTEXT",
+    '"NULL"': "LONGTEXT",
     "BLOB": "LONGBLOB",
     "DATE": "DATE",
     "TIME": "TIME(6)",

@@ -46,6 +46,18 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
             rows: tuple[tuple[Any, ...], ...] = tuple(cursor.fetchall())
             return rows
 
+    def wait_for(self, query: str) -> None:
+        """Until ``query`` gives a row; asked some thirty times a second."""
+        while not self.execute("DO SLEEP(0.02)", query):
+            pass
+
+    def running(self, statement: str) -> str:
+        """A query for the numbers of the connections that execute something like ``statement`` now."""
+        return (
+            "SELECT ID FROM information_schema.PROCESSLIST "
+            f"WHERE INFO LIKE '%{statement}%' AND INFO NOT LIKE '%PROCESSLIST%' AND DB = '{self.name}'"
+        )
+
 
 @contextmanager
 def new_database() -> Iterator[Database]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from osiris.runner.cancellation import Cancellation
 from osiris.runner.results import ExecutionOutcome, StepError
 from tests.mysql.server import Database
 from tests.runner.pipelines import Step, run
@@ -38,11 +39,13 @@ def refusal(root: Path, database: Database, **config: Any) -> StepError:
     return failure(run(root, read(**config), to_file, connections={"read": database.values}))
 
 
-def load(root: Path, database: Database, query: str, table: str = "t", **config: Any) -> ExecutionOutcome:
+def load(
+    root: Path, database: Database, query: str, table: str = "t", cancel: Cancellation | None = None, **config: Any
+) -> ExecutionOutcome:
     """Write the rows of a query in DuckDB."""
     duckdb.execute(f"COPY ({query}) TO '{root}/i.parquet'")
     from_file = Step(id="read", component="filesystem.parquet_extractor", config={"path": "i.parquet"})
-    return run(root, from_file, write(table, **config), connections={"write": database.values})
+    return run(root, from_file, write(table, **config), connections={"write": database.values}, cancel=cancel)
 
 
 def failure(outcome: ExecutionOutcome) -> StepError:
