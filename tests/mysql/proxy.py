@@ -15,14 +15,13 @@ COMMIT = b"\x03COMMIT"
 _LOCAL_FILES = 0x80
 
 
-@contextmanager
-def line_to(
-    database: Database, meddle: Callable[[bytes, socket.socket, socket.socket], bytes]
-) -> Iterator[dict[str, Any]]:
-    """A connection's values that lead through a proxy; ``meddle`` gives what is sent on of what the client sends.
+Meddling = Callable[[socket.socket, bytes], bytes]
+"""From the client's socket, which it may close, and what the client sends to what goes on to the server."""
 
-    It may close both sockets, the client's and the server's.
-    """
+
+@contextmanager
+def line_to(database: Database, meddle: Meddling) -> Iterator[dict[str, Any]]:
+    """The values of a connection that leads through a proxy."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def accept() -> None:
@@ -47,6 +46,11 @@ def without_local_files(client: socket.socket, sent: bytes) -> bytes:
     """The client's sign-in (packet 1) does not offer files any more, so the server refuses LOAD DATA LOCAL."""
     if len(sent) > 32 and sent[3] == 1:
         return sent[:4] + bytes([sent[4] & ~_LOCAL_FILES]) + sent[5:]
+    return sent
+
+
+def untouched(client: socket.socket, sent: bytes) -> bytes:
+    """A line without a fault."""
     return sent
 
 

@@ -10,7 +10,7 @@ import duckdb
 from osiris.runner.cancellation import Cancellation
 from osiris.runner.results import ExecutionOutcome, StepError
 from tests.mysql.server import Database
-from tests.runner.pipelines import Step, run
+from tests.runner.pipelines import Step, run, select
 
 
 def read(**config: Any) -> Step:
@@ -43,9 +43,9 @@ def load(
     root: Path, database: Database, query: str, table: str = "t", cancel: Cancellation | None = None, **config: Any
 ) -> ExecutionOutcome:
     """Write the rows of a query in DuckDB."""
-    duckdb.execute(f"COPY ({query}) TO '{root}/i.parquet'")
-    from_file = Step(id="read", component="filesystem.parquet_extractor", config={"path": "i.parquet"})
-    return run(root, from_file, write(table, **config), connections={"write": database.values}, cancel=cancel)
+    return run(
+        root, select("read", query), write(table, **config), connections={"write": database.values}, cancel=cancel
+    )
 
 
 def failure(outcome: ExecutionOutcome) -> StepError:
