@@ -22,6 +22,7 @@ __all__ = ["SPEC", "check", "tables"]
 # Old drivers believed a server only if it called itself 5.5.5, so MariaDB says that first.
 _MARIADB = re.compile(r"^(?:5\.5\.5-)?(\d+(?:\.\d+)*)-MariaDB", re.IGNORECASE)
 _SHORTEST_WAIT_S = 0.1
+_BEFORE_SIGNING_IN = ("connection.unreachable", "connection.lost", "connection.invalid", "connection.extra_missing")
 _LIST = """
 SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE, t.TABLE_ROWS,
        c.COLUMN_NAME, c.COLUMN_TYPE, c.IS_NULLABLE, k.ORDINAL_POSITION
@@ -76,7 +77,7 @@ def readable_version(version: str) -> str:
 def _reach_and_sign_in(sign_in: Callable[[], str]) -> Iterator[Check]:
     """Both come from one call: PyMySQL tells by its error how far it came."""
     signed_in = checked("sign in", sign_in)
-    if signed_in.code in ("connection.unreachable", "connection.invalid", "connection.extra_missing"):
+    if signed_in.code in _BEFORE_SIGNING_IN:
         yield Check(
             name="reach",
             duration_ms=signed_in.duration_ms,
