@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from osiris.components.base import ComponentSpec, Produced, StepContext
+from osiris.components.interrupting import interrupting
 from osiris.components.mysql_spool import Spool, spool_rows
 from osiris.components.mysql_types import SourceColumn, refuse_floats, source_columns
 from osiris.components.source_files import sql_file_list
@@ -20,10 +21,10 @@ from osiris.families.mysql_session import (
 from osiris.families.mysql_session import (
     connected,
     execute,
+    killing,
     naming_failures,
     quote,
     raw_conversions,
-    stopped_with,
     streaming_cursor,
 )
 
@@ -75,7 +76,7 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
     values = ctx.connection or {}
     with (
         connected(values, conv=raw_conversions(), use_unicode=False) as connection,
-        stopped_with(ctx.cancel, connection, values),
+        interrupting(ctx.cancel, killing(connection, values)),
         naming_failures(values, "extract"),
     ):
         for statement in _SNAPSHOT:

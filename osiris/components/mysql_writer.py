@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from osiris.components.base import ComponentSpec, StepContext, Written
 from osiris.components.file_output import sole_input
+from osiris.components.interrupting import interrupting
 from osiris.components.mysql_stage import STAGE, check_keys, checked_execute, load, make_stage, spool
 from osiris.components.mysql_target import RowColumn, find_table, making_sql, match_columns, no_such_table
 from osiris.components.table_target import (
@@ -22,7 +23,7 @@ from osiris.components.table_target import (
 )
 from osiris.errors import ExitCode, OsirisError
 from osiris.families.mysql_session import SPEC as FAMILY
-from osiris.families.mysql_session import connected, execute, fields_of, naming_failures, quote, stopped_with
+from osiris.families.mysql_session import connected, execute, fields_of, killing, naming_failures, quote
 
 if TYPE_CHECKING:
     import duckdb
@@ -82,7 +83,7 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
     ctx.progress(rows)
     with (
         connected(values, database=schema, local_infile=True, sql_mode=_SQL_MODE, autocommit=True) as connection,
-        stopped_with(ctx.cancel, connection, values),
+        interrupting(ctx.cancel, killing(connection, values)),
         naming_failures(values, "write"),
     ):
         make_stage(connection, quote(config.table), columns)
@@ -136,6 +137,6 @@ def _commit(connection: Connection, config: Config) -> None:
         raise OsirisError(
             f"the connection was lost while the rows of {config.table} were committed: they may be there or not",
             "Look into the table before you run this again: the rows could be there twice then.",
-            code="write.commit_unknown",
+            code="write.outcome_unknown",
             exit_code=ExitCode.PIPELINE_FAILED,
         ) from cause

@@ -1,4 +1,4 @@
-"""One connection to MySQL or MariaDB through PyMySQL: signed in, in UTC, and stopped when the run is.
+"""One connection to MySQL or MariaDB through PyMySQL: signed in, in UTC, its errors told as ours.
 
 PyMySQL is an extra, so it is imported where it is used.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -46,7 +45,6 @@ SPEC = FamilySpec(
     ),
 )  # fmt: skip
 
-_LOOK_S = 0.1
 _FIELDS = frozenset(field.name for field in SPEC.fields)
 
 
@@ -79,28 +77,15 @@ def naming_failures(values: Mapping[str, Any], doing: Doing) -> Iterator[None]:
         raise statement_error(cause, values, doing) from cause
 
 
-@contextlib.contextmanager
-def stopped_with(cancelled: Any, connection: Connection, values: Mapping[str, Any]) -> Iterator[None]:
-    """Kill what ``connection`` executes when ``cancelled.cancelled`` becomes true within the block.
+def killing(connection: Connection, values: Mapping[str, Any]) -> Callable[[], None]:
+    """What stops the statement that ``connection`` executes: KILL QUERY by a second connection, if that can be had."""
+    number: Any = connection.thread_id()  # type: ignore[no-untyped-call]
 
-    A kill reaches only a statement that is running, so it is repeated until the block has ended.
-    """
-    ended = threading.Event()
-    thread: Any = connection.thread_id()  # type: ignore[no-untyped-call]
+    def kill() -> None:
+        with contextlib.suppress(OsirisError, _driver().MySQLError), connected(values) as other:
+            execute(other, f"KILL QUERY {int(number)}")
 
-    def watch() -> None:
-        while not ended.wait(_LOOK_S):
-            if cancelled.cancelled:
-                with contextlib.suppress(OsirisError, _driver().MySQLError), connected(values) as other:
-                    execute(other, f"KILL QUERY {int(thread)}")
-
-    watcher = threading.Thread(target=watch, name="osiris-mysql-stop", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
+    return kill
 
 
 def execute(connection: Connection, sql: str, *arguments: object) -> list[tuple[Any, ...]]:

@@ -21,13 +21,13 @@ from osiris.runner.setting import Setting
 from osiris.runner.step_context import remove_own_folders
 from osiris.runner.stored_rows import StoredRows
 
-# The same query on the same tables fails the same way, and rows that may be in a table must not go there again.
+# The same query on the same tables fails the same way: no retry.
 _LASTING = (
     "transform.sql_syntax",
     "transform.sql_binding",
     "transform.sql_catalog",
     "transform.sql_not_a_select",
-    "write.commit_unknown",
+    "write.outcome_unknown",  # the rows may be there already: a second try could double them
 )
 
 

@@ -63,7 +63,9 @@ def test_a_password_is_in_nothing_that_a_failed_run_leaves_or_prints(tmp_path: P
 
 def test_a_writer_that_is_killed_leaves_the_table_as_it_was(tmp_path: Path, database: Database) -> None:
     shop = shop_with(tmp_path, database)
-    database.execute("CREATE TABLE totals (customer VARCHAR(9), total DECIMAL(20,2))", "INSERT INTO totals VALUES ('old', 1)")
+    database.execute(
+        "CREATE TABLE totals (customer VARCHAR(9), total DECIMAL(20,2))", "INSERT INTO totals VALUES ('old', 1)"
+    )
     with pymysql.connect(**database.values) as other, other.cursor() as cursor:
         cursor.execute("SELECT * FROM totals FOR UPDATE")
         deleting = database.running("DELETE FROM")

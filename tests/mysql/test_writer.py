@@ -209,7 +209,7 @@ def test_without_local_infile_rows_go_by_insert_and_the_log_says_so(
     assert "refuses LOAD DATA LOCAL INFILE" in caplog.text
 
 
-@pytest.mark.parametrize(("mode", "code"), [("append", "write.commit_unknown"), ("replace", "")])
+@pytest.mark.parametrize(("mode", "code"), [("append", "write.outcome_unknown"), ("replace", "")])
 def test_a_commit_of_which_nobody_knows_is_not_repeated_where_rows_could_be_there_twice(
     tmp_path: Path, database: Database, mode: str, code: str
 ) -> None:
