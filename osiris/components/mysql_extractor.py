@@ -96,7 +96,10 @@ def _read(ctx: StepContext, config: Config, connection: Connection) -> Spool:
             columns = _execute(cursor, f"{_table_query(config, [])} LIMIT 0")
             cursor.fetchall()
             _execute(cursor, _table_query(config, columns))
-        return spool_rows(ctx, cursor, columns)
+        spool = spool_rows(ctx, cursor, columns)
+        for _, number, message in execute(connection, "SHOW WARNINGS LIMIT 10"):
+            ctx.log.warning("the server warns: %s (%s)", _text(message), _text(number))
+        return spool
     finally:
         # Closing a cursor would read all that is left; so it is told that nothing is, and the connection goes.
         if cursor._result is not None:
@@ -123,3 +126,7 @@ def _table_query(config: Config, columns: list[SourceColumn]) -> str:
 def _sent_whole(column: SourceColumn) -> str:
     name = quote(column.name)
     return f"CAST({name} AS DOUBLE) AS {name}" if column.is_float else name
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

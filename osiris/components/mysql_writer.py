@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -83,35 +85,44 @@ def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRe
     ctx.progress(rows)
     with (
         connected(values, database=schema, local_infile=True, sql_mode=_SQL_MODE, autocommit=True) as connection,
-        interrupting(ctx.cancel, killing(connection, values)),
         naming_failures(values, "write"),
     ):
-        make_stage(connection, quote(config.table), columns)
-        load(ctx, connection, columns, path)
+        stoppable = partial(interrupting, ctx.cancel, killing(connection, values))
+        with stoppable():
+            make_stage(connection, quote(config.table), columns)
+            load(ctx, connection, columns, path)
         path.unlink()
-        _move(connection, config, columns, missing=found is None)
+        with _made(connection, config, columns) if found is None else nullcontext(), stoppable():
+            _move(connection, config, columns)
     return Written(rows=rows)
 
 
-def _move(connection: Connection, config: Config, columns: Sequence[RowColumn], *, missing: bool) -> None:
+@contextmanager
+def _made(connection: Connection, config: Config, columns: Sequence[RowColumn]) -> Iterator[None]:
+    """The table, made for the rows that the block writes, and dropped again where it fails.
+
+    Making a table ends a transaction in MySQL, so it is no part of one.
+    """
+    table = quote(config.table)
+    execute(connection, making_sql(table, columns, config.primary_key))
+    kept = False
+    try:
+        yield
+        kept = True
+    finally:
+        if not kept and connection.open:
+            connection.rollback()
+            execute(connection, f"DROP TABLE {table}")
+
+
+def _move(connection: Connection, config: Config, columns: Sequence[RowColumn]) -> None:
     """From the staging table into the table, in one transaction."""
     if config.write_mode == "upsert":
         check_keys(connection, config.table, config.primary_key)
-    table = quote(config.table)
-    if missing:
-        execute(connection, making_sql(table, columns, config.primary_key))
-    kept = False
-    try:
-        connection.begin()
-        for statement in _statements(config, [column.name for column in columns]):
-            checked_execute(connection, statement)
-        _commit(connection, config)
-        kept = True
-    finally:
-        # Making a table ends a transaction in MySQL, so it is no part of one. A connection that is gone cannot drop it.
-        if missing and not kept and connection.open:
-            connection.rollback()
-            execute(connection, f"DROP TABLE {table}")
+    connection.begin()
+    for statement in _statements(config, [column.name for column in columns]):
+        checked_execute(connection, statement)
+    _commit(connection, config)
 
 
 def _statements(config: Config, names: Sequence[str]) -> list[str]:

@@ -89,7 +89,8 @@ def statement_error(cause: Exception, values: Mapping[str, Any], doing: Doing) -
 def _number_and_text(cause: Exception) -> tuple[int, str]:
     number, *texts = cause.args or (0,)
     if isinstance(number, int) and texts:
-        return number, str(texts[0])
+        # PyMySQL says nothing where its connection is closed already.
+        return (number, str(texts[0])) if number else (2006, "the connection is closed")
     return 0, str(cause)
 
 

@@ -107,6 +107,14 @@ def test_a_query_cannot_write(tmp_path: Path, database: Database) -> None:
     assert database.execute("SELECT count(*) FROM t") == ((0,),)
 
 
+def test_what_the_server_warns_of_stands_in_the_log(
+    tmp_path: Path, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = extract(tmp_path, database, query="SELECT GROUP_CONCAT(REPEAT('x', 1000)) AS a FROM seq_1_to_2000")
+    assert len(out) == 1
+    assert "cut by GROUP_CONCAT()" in caplog.text
+
+
 def test_large_values_and_many_rows_come_whole(tmp_path: Path, database: Database) -> None:
     query = (
         "SELECT seq AS n, IF(seq % 50000 = 0, REPEAT('é', 3000000), NULLIF(seq % 3, 0)) AS text FROM seq_1_to_120000"
