@@ -14,8 +14,8 @@ import pymysql
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.pairs import processes_in_turn, run_process
-from bench.test_pipeline import MILLION, OSIRIS, record_costs
+from bench.pairs import processes_in_turn, record, run_process
+from bench.test_pipeline import MILLION, OSIRIS
 
 DSN = os.environ.get("OSIRIS_TEST_MYSQL_DSN", "mysql://root@127.0.0.1:3306/test")
 COLUMNS = (
@@ -107,5 +107,8 @@ def test_a_million_rows(project: Path, benchmark: BenchmarkFixture, name: str) -
     """Parquet on our side, CSV by hand: values that a person would have to turn into their types again."""
     command = [OSIRIS, "run", name]
     subject, floor = processes_in_turn(command, [sys.executable, f"{name}.py"], project, 3)
-    record_costs(f"osiris run {name}, {MILLION:,} rows of MariaDB / PyMySQL by hand", subject, floor, "<= 1 x")
+    what = f"osiris run {name}, {MILLION:,} rows of MariaDB / PyMySQL by hand"
+    record(f"{what}, wall", [cost.wall_s for cost in subject], [cost.wall_s for cost in floor], "s", "<= 1 x")
+    record("  the same, CPU", [cost.cpu_s for cost in subject], [cost.cpu_s for cost in floor], "s")
+    record("  the same, memory", [cost.memory_mib for cost in subject], [cost.memory_mib for cost in floor], "MiB")
     benchmark.pedantic(run_process, args=(command, project), rounds=1)  # type: ignore[no-untyped-call]

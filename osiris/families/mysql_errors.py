@@ -88,10 +88,11 @@ def statement_error(cause: Exception, values: Mapping[str, Any], doing: Doing) -
 
 def _number_and_text(cause: Exception) -> tuple[int, str]:
     number, *texts = cause.args or (0,)
-    if isinstance(number, int) and texts:
-        # PyMySQL says nothing where its connection is closed already.
-        return (number, str(texts[0])) if number else (2006, "the connection is closed")
-    return 0, str(cause)
+    if not isinstance(number, int) or not texts:
+        return 0, str(cause)
+    if not number and not texts[0]:  # PyMySQL's way to say that its connection is closed already
+        return 2006, "the connection is closed"
+    return number, str(texts[0])
 
 
 def _error(code: str, number: int, text: str, hint: str, values: Mapping[str, Any]) -> OsirisError:

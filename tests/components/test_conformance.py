@@ -12,6 +12,7 @@ import pytest
 
 from osiris.components import BUILT_IN, component_names, find_component
 from osiris.components.base import Component
+from osiris.families import find_family
 
 COMPONENTS = component_names()
 
@@ -61,8 +62,10 @@ def test_a_config_has_a_schema_that_explains_every_field(component: Component) -
     assert all(field.get("description") for field in properties.values())
 
 
-def test_secret_fields_are_fields(component: Component) -> None:
+def test_secret_fields_are_fields_of_the_config_or_the_connection(component: Component) -> None:
     names = {field.name for field in msgspec.structs.fields(component.config_type)}
+    family = find_family(component.spec.connection_family)
+    names |= {field.name for field in family.spec.fields} if family else set()
     assert set(component.spec.secret_fields) <= names
 
 

@@ -66,6 +66,7 @@ def test_a_version_reads_as_a_person_would_say_it(version: str, readable: str) -
         ({"ssl_mode": "required"}, "sign in", "connection.tls"),
         ({"ssl_mode": "verify_identity"}, "sign in", "connection.tls"),
         ({"ssl_ca": "/nowhere.pem"}, "sign in", "connection.tls"),
+        ({"ssl_cert": "/nowhere.pem"}, "sign in", "connection.tls"),
         ({"ssl_mode": "sometimes"}, "reach", "connection.invalid"),
         ({"port": "many"}, "reach", "connection.invalid"),
         ({"pasword": "x"}, "reach", "connection.invalid"),
