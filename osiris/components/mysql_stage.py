@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from osiris.components.base import StepContext, quote_identifier, quote_literal
 from osiris.components.mysql_target import RowColumn, fits_always, same_sql
@@ -22,6 +23,7 @@ STAGE = "`osiris stage`"
 _LOCAL_INFILE_REFUSED = frozenset({1148, 3948, 4166})
 _INSERT_BYTES = 1 << 20
 _INSERT_ROWS = 1000
+_FIELD = re.compile(r'("[^"]*(?:""[^"]*)*"|[^,"\n]*)[,\n]')
 
 
 def spool(ctx: StepContext, relation: duckdb.DuckDBPyRelation, columns: Sequence[RowColumn], path: Path) -> int:
@@ -53,7 +55,7 @@ def load(ctx: StepContext, connection: Connection, columns: Sequence[RowColumn],
         if cause.args[0] not in _LOCAL_INFILE_REFUSED:
             raise
         ctx.log.warning("the server refuses LOAD DATA LOCAL INFILE, so rows go there by INSERT, which takes longer")
-        _insert(ctx, connection, columns, path)
+        _insert(connection, columns, path)
     for place, column in _doubtful(columns):
         raw = _raw(place)
         altered = f"SELECT {raw}, {quote(column.name)} FROM {STAGE} WHERE NOT ({same_sql(column, raw)}) LIMIT 1"  # noqa: S608
@@ -103,33 +105,45 @@ def _load_local(connection: Connection, columns: Sequence[RowColumn], path: Path
     )
 
 
-def _insert(ctx: StepContext, connection: Connection, columns: Sequence[RowColumn], path: Path) -> None:
+def _insert(connection: Connection, columns: Sequence[RowColumn], path: Path) -> None:
     names = [quote(column.name) for column in columns] + [_raw(place) for place, _ in _doubtful(columns)]
     twice = [place for place, _ in _doubtful(columns)]
     marks = ["UNHEX(%s)" if column.kind == "longblob" else "%s" for column in columns]
     row_marks = f"({', '.join([*marks, *(marks[place] for place in twice)])})"
     # The names are part of a text in which %s stands for a value.
     start = f"INSERT INTO {STAGE} ({', '.join(names)}) VALUES ".replace("%", "%%")  # noqa: S608 - quoted
-    types = ", ".join(f"{quote_literal(f'c{place}')}: 'VARCHAR'" for place in range(len(columns)))
-    options = "header=false, delim=',', quote='\"', escape='\"', nullstr='NULL', allow_quoted_nulls=false"
-    rows = ctx.con.execute(
-        f"FROM read_csv({quote_literal(str(path))}, {options}, new_line='\\n', auto_detect=false, "
-        f"max_line_size={1 << 30}, columns={{{types}}})"
-    )
-    batch: list[tuple[Any, ...]] = []
+    batch: list[list[str | None]] = []
     size = 0
-    while fetched := rows.fetchmany(_INSERT_ROWS):
-        for row in fetched:
-            batch.append((*row, *(row[place] for place in twice)))
-            size += sum(len(value) for value in row if value)
-            if size >= _INSERT_BYTES or len(batch) >= _INSERT_ROWS:
-                _insert_batch(connection, start, row_marks, batch)
-                batch, size = [], 0
+    for row in _records(path):
+        batch.append([*row, *(row[place] for place in twice)])
+        size += sum(len(value) for value in row if value)
+        if size >= _INSERT_BYTES or len(batch) >= _INSERT_ROWS:
+            _insert_batch(connection, start, row_marks, batch)
+            batch, size = [], 0
     if batch:
         _insert_batch(connection, start, row_marks, batch)
 
 
-def _insert_batch(connection: Connection, start: str, row_marks: str, batch: Sequence[tuple[Any, ...]]) -> None:
+def _records(path: Path) -> Iterator[list[str | None]]:
+    """The spooled rows as text; a record goes over several lines where a quoted text does."""
+    parts: list[str] = []
+    quotes = 0
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            parts.append(line)
+            quotes += line.count('"')
+            if quotes % 2 == 0:
+                yield [_unquoted(field) for field in _FIELD.findall("".join(parts))]
+                parts, quotes = [], 0
+
+
+def _unquoted(field: str) -> str | None:
+    if field.startswith('"'):
+        return field[1:-1].replace('""', '"')
+    return None if field == "NULL" else field
+
+
+def _insert_batch(connection: Connection, start: str, row_marks: str, batch: Sequence[Sequence[str | None]]) -> None:
     with connection.cursor() as cursor:
         statement = start + ", ".join([row_marks] * len(batch))
         checked_execute(connection, cursor.mogrify(statement, [value for row in batch for value in row]))
