@@ -28,6 +28,8 @@ def component_fingerprint(component: Component) -> str:
     del spec["summary"]
     if not component.spec.connection_family:
         del spec["connection_family"]  # so that a component without connections kept its fingerprint when they came
+    if not component.spec.connection_unless:
+        del spec["connection_unless"]
     del spec["path_schemes"]  # so did those that came to read and write object stores
     schema = msgspec.json.schema(component.config_type)
     return digest({"spec": spec, "config": _without_wording(schema)})

@@ -40,8 +40,9 @@ class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``rows`` says how a producer hands its rows on: a lazy DuckDB relation, or an Arrow stream that is read once.
     A component that uses connections of a family (``postgres``) names it in ``connection_family``, and its ``Config``
     has a field ``connection: str = ""``; ``secret_fields`` are then fields of its connection as well. A ``Connection``
-    Struct in its module says what such a connection holds, which is checked before a run begins. One whose ``path`` may
-    be a URL says in ``path_schemes`` which: there a step may give a connection of the family of that name.
+    Struct in its module says what such a connection holds, which is checked before a run begins. A step that
+    gives the field ``connection_unless`` (``url``) uses none. One whose ``path`` may be a URL says in ``path_schemes``
+    which: there a step may give a connection of the family of that name.
     """
 
     name: str
@@ -52,10 +53,13 @@ class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
     requires: tuple[str, ...] = ()
     rows: Literal["relation", "stream", "none"] = "relation"
     connection_family: str = ""
+    connection_unless: str = ""
     path_schemes: tuple[str, ...] = ()
 
     def family_for(self, config: msgspec.Struct | None) -> str:
         """The family of the connection that a step with ``config`` uses, "" where it uses none."""
+        if self.connection_unless and getattr(config, self.connection_unless, ""):
+            return ""
         if self.connection_family or not getattr(config, CONNECTION_KEY, ""):
             return self.connection_family
         scheme = str(getattr(config, "path", "")).partition("://")[0]

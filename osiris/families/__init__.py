@@ -13,6 +13,7 @@ from osiris.families.base import Family
 
 FAMILIES: dict[str, str] = {
     "duckdb": "osiris.families.duckdb_files",
+    "http": "osiris.families.http",
     "mysql": "osiris.families.mysql",
     "sqlite": "osiris.families.sqlite_files",
 }

@@ -48,6 +48,35 @@ def test_integers_among_fractions_lose_no_digit(ctx: Context) -> None:
     assert text_rows(ctx, produced.rows) == [("9007199254740993.0",), ("1.5",)]
 
 
+@pytest.mark.parametrize(
+    ("values", "type_", "rows"),
+    [
+        (["9007199254740993.00", "1.5"], "DECIMAL(18,2)", ["9007199254740993.00", "1.50"]),
+        (["0.1000000000000000055511"], "DECIMAL(38,22)", ["0.1000000000000000055511"]),
+        (["123456789012345678901234567890.12", "null"], "DECIMAL(38,2)", ["123456789012345678901234567890.12", None]),
+        (["-9007199254740993.5"], "DECIMAL(18,1)", ["-9007199254740993.5"]),
+        (['"9007199254740993.00"'], "VARCHAR", ["9007199254740993.00"]),
+        (["1e5", "0.12345678901234567890"], "DECIMAL(38,20)", [f"100000.{'0' * 20}", "0.12345678901234567890"]),
+        (["1e300", "0.5"], "DOUBLE", ["1e+300", "0.5"]),
+    ],
+)
+def test_a_number_with_more_digits_than_a_double_has_keeps_them(
+    ctx: Context, values: list[str], type_: str, rows: list[str | None]
+) -> None:
+    lines = [f'{{ "other" : "9007199254740993.00",  "a/~\\" z" : {value}, "n": {{"x": 1.5}} }}' for value in values]
+    produced = read(ctx, JSON, path=put(ctx, *lines, " { } "))
+    assert types_of(produced) == {"other": "VARCHAR", 'a/~" z': type_, "n": "STRUCT(x DOUBLE)"}
+    nested = "{'x': 1.5}"
+    assert text_rows(ctx, produced.rows) == [*(("9007199254740993.00", row, nested) for row in rows), (None,) * 3]
+
+
+def test_types_in_the_config_keep_the_digits_too(ctx: Context) -> None:
+    path = put(ctx, '{"a":9007199254740993.00,"b":9007199254740993.10,"c":1}')
+    produced = read(ctx, JSON, path=path, types={"a": "DECIMAL(38,4)", "b": "VARCHAR", "c": "INTEGER"})
+    assert types_of(produced) == {"a": "DECIMAL(38,4)", "b": "VARCHAR", "c": "INTEGER"}
+    assert text_rows(ctx, produced.rows) == [("9007199254740993.0000", "9007199254740993.10", "1")]
+
+
 def test_a_key_that_comes_late_is_a_column(ctx: Context) -> None:
     rows = [f'{{"a":{number}}}' for number in range(30_000)]
     produced = read(ctx, JSON, path=put(ctx, *rows, '{"a":1.5,"b":"late"}'))

@@ -1,0 +1,105 @@
+"""``http.extractor``: rows of a JSON API, page after page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from osiris.components.base import ComponentSpec, Produced, StepContext
+from osiris.components.http_pages import Pagination, Question, begin, follower
+from osiris.components.http_rows import (
+    ConnectTimeout,
+    LongestWait,
+    MaxPageBytes,
+    MaxPages,
+    RateLimit,
+    ReadTimeout,
+    ResultColumns,
+    Retries,
+    Source,
+    bounds_of,
+    fetch_rows,
+)
+from osiris.components.json_pages import ROOT
+from osiris.families.http import SPEC as FAMILY
+from osiris.families.http import join_url
+from osiris.families.http_connection import Connection, check_headers, check_url, read_connection
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to ask for, and where in the answer the rows are."""
+
+    connection: Annotated[
+        str, Meta(description="Such as @http.shop; left out: the default, or none where there is url")
+    ] = ""
+    url: Annotated[str, Meta(description="A whole URL, for what needs no connection")] = ""
+    path: Annotated[str, Meta(description="Below the connection's base_url")] = ""
+    method: Annotated[Literal["GET", "POST"], Meta(description="POST sends body")] = "GET"
+    params: Annotated[
+        dict[str, str], Meta(description="Parameters of the URL; secret ones belong to the connection")
+    ] = {}
+    headers: Annotated[dict[str, str], Meta(description="Further headers; secret ones belong to the connection")] = {}
+    body: Annotated[dict[str, Any] | None, Meta(description="For POST, sent as JSON")] = None
+    records: Annotated[
+        str, Meta(description="Path to the list of objects: data.items, /data/items, edges.*.node, or $ for the whole")
+    ] = ROOT
+    pagination: Annotated[Pagination, Meta(description="How to come to the next page")] = Pagination()
+    types: Annotated[
+        dict[str, str], Meta(description="Column to DuckDB type; a value that does not fit is an error")
+    ] = {}
+    columns: ResultColumns = {}
+    max_pages: MaxPages = 10_000
+    max_page_bytes: MaxPageBytes = 64 << 20
+    rate_limit: RateLimit = 0.0
+    retries: Retries = 5
+    max_retry_wait: LongestWait = 60.0
+    connect_timeout: ConnectTimeout = None
+    read_timeout: ReadTimeout = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be asked for."""
+        if self.url and (self.path or self.connection):
+            raise ValueError("give either url, or connection and path")
+        if self.url:
+            check_url(self.url, "url")
+        if "://" in self.path:
+            raise ValueError("path begins below the connection's base_url; a whole URL goes into url")
+        if self.method == "GET" and (self.body is not None or self.pagination.place == "body"):
+            raise ValueError("a body goes with method: POST")
+        if self.types and self.columns:
+            raise ValueError("give types for some columns, or columns for all of them")
+        check_headers(self.headers)
+
+
+SPEC = ComponentSpec(
+    name="http.extractor",
+    version="1.0.0",
+    summary="Reads rows from an HTTP API that answers with JSON, page after page.",
+    modes=("read",),
+    secret_fields=FAMILY.secret_fields,
+    requires=("urllib3",),
+    connection_family=FAMILY.name,
+    connection_unless="url",
+)
+
+
+def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> Produced:  # noqa: ARG001
+    """The rows of all pages, which are fetched now: into the run's work folder, as they were sent."""
+    connection = Connection(base_url=config.url) if config.url else read_connection(ctx.connection or {})
+    url = config.url or join_url(connection.base_url, config.path)
+    question = Question(
+        url=url, method=config.method, headers=config.headers, body=config.body, idempotent=config.method == "GET"
+    ).with_params(dict(config.params))
+    source = Source(
+        question=begin(config.pagination, question),
+        records=config.records,
+        follow=follower(config.pagination),
+        may_end_at_once=config.pagination.type not in ("link", "cursor"),
+    )
+    return fetch_rows(ctx, bounds_of(config), connection, source)
