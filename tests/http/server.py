@@ -91,7 +91,8 @@ def serving(wrap: Callable[[Any], Any] | None = None) -> Iterator[Api]:
             self.wfile.write(reply.body if reply.raw is None else reply.raw)
             self.close_connection = self.close_connection or reply.raw is not None
 
-        do_POST = do_GET
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None: ...
 
