@@ -31,6 +31,7 @@ BUILT_IN: dict[str, str] = {
     "filesystem.json_writer": "osiris.components.json_writer",
     "filesystem.parquet_extractor": "osiris.components.parquet_extractor",
     "filesystem.parquet_writer": "osiris.components.parquet_writer",
+    "graphql.extractor": "osiris.components.graphql_extractor",
     "http.extractor": "osiris.components.http_extractor",
     "mysql.extractor": "osiris.components.mysql_extractor",
     "mysql.writer": "osiris.components.mysql_writer",

@@ -12,47 +12,52 @@ from osiris.components.base import ComponentSpec, Produced, StepContext
 from osiris.components.http_pages import Pagination, Question, begin, follower
 from osiris.components.http_rows import (
     ConnectTimeout,
+    FurtherHeaders,
+    HttpConnection,
     LongestWait,
     MaxPageBytes,
     MaxPages,
     RateLimit,
     ReadTimeout,
     ResultColumns,
+    ResultTypes,
     Retries,
     Source,
+    WholeUrl,
     bounds_of,
+    check_config,
+    connection_for,
     fetch_rows,
 )
-from osiris.components.json_pages import ROOT
+from osiris.components.json_pages import ROOT, find_records
 from osiris.families.http import SPEC as FAMILY
 from osiris.families.http import join_url
-from osiris.families.http_connection import Connection, check_headers, check_url, read_connection
+from osiris.families.http_connection import Connection
 
 if TYPE_CHECKING:
     import duckdb
 
 
+__all__ = ["SPEC", "Config", "Connection", "run"]
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to ask for, and where in the answer the rows are."""
 
-    connection: Annotated[
-        str, Meta(description="Such as @http.shop; left out: the default, or none where there is url")
-    ] = ""
-    url: Annotated[str, Meta(description="A whole URL, for what needs no connection")] = ""
+    connection: HttpConnection = ""
+    url: WholeUrl = ""
     path: Annotated[str, Meta(description="Below the connection's base_url")] = ""
     method: Annotated[Literal["GET", "POST"], Meta(description="POST sends body")] = "GET"
     params: Annotated[
         dict[str, str], Meta(description="Parameters of the URL; secret ones belong to the connection")
     ] = {}
-    headers: Annotated[dict[str, str], Meta(description="Further headers; secret ones belong to the connection")] = {}
+    headers: FurtherHeaders = {}
     body: Annotated[dict[str, Any] | None, Meta(description="For POST, sent as JSON")] = None
     records: Annotated[
         str, Meta(description="Path to the list of objects: data.items, /data/items, edges.*.node, or $ for the whole")
     ] = ROOT
     pagination: Annotated[Pagination, Meta(description="How to come to the next page")] = Pagination()
-    types: Annotated[
-        dict[str, str], Meta(description="Column to DuckDB type; a value that does not fit is an error")
-    ] = {}
+    types: ResultTypes = {}
     columns: ResultColumns = {}
     max_pages: MaxPages = 10_000
     max_page_bytes: MaxPageBytes = 64 << 20
@@ -64,17 +69,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         """Refuse what could not be asked for."""
-        if self.url and (self.path or self.connection):
-            raise ValueError("give either url, or connection and path")
-        if self.url:
-            check_url(self.url, "url")
-        if "://" in self.path:
-            raise ValueError("path begins below the connection's base_url; a whole URL goes into url")
+        check_config(self)
         if self.method == "GET" and (self.body is not None or self.pagination.place == "body"):
             raise ValueError("a body goes with method: POST")
-        if self.types and self.columns:
-            raise ValueError("give types for some columns, or columns for all of them")
-        check_headers(self.headers)
 
 
 SPEC = ComponentSpec(
@@ -91,14 +88,17 @@ SPEC = ComponentSpec(
 
 def run(ctx: StepContext, config: Config, inputs: Mapping[str, duckdb.DuckDBPyRelation]) -> Produced:  # noqa: ARG001
     """The rows of all pages, which are fetched now: into the run's work folder, as they were sent."""
-    connection = Connection(base_url=config.url) if config.url else read_connection(ctx.connection or {})
-    url = config.url or join_url(connection.base_url, config.path)
+    connection = connection_for(ctx, config.url)
     question = Question(
-        url=url, method=config.method, headers=config.headers, body=config.body, idempotent=config.method == "GET"
+        url=join_url(connection.base_url, config.path),
+        method=config.method,
+        headers=config.headers,
+        body=config.body,
+        idempotent=config.method == "GET",
     ).with_params(dict(config.params))
     source = Source(
         question=begin(config.pagination, question),
-        records=config.records,
+        read=lambda page: find_records(page, config.records),
         follow=follower(config.pagination),
         may_end_at_once=config.pagination.type not in ("link", "cursor"),
     )

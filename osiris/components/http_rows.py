@@ -7,18 +7,24 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 from osiris.components.base import Produced, StepContext
 from osiris.components.http_pages import Question, Turn, walk
-from osiris.components.json_pages import find_records, in_one_line
+from osiris.components.json_pages import Page, in_one_line
 from osiris.components.json_rows import json_columns, json_rows
 from osiris.errors import OsirisError
 from osiris.families.http import SPEC as FAMILY
 from osiris.families.http_client import Client, Limits
-from osiris.families.http_connection import Connection
+from osiris.families.http_connection import Connection, check_headers, check_url, read_connection
 from osiris.families.http_errors import http_error
 
+HttpConnection = Annotated[str, Meta(description="Such as @http.shop; left out: the default")]
+WholeUrl = Annotated[str, Meta(description="For what needs no connection, in the place of connection and path")]
+FurtherHeaders = Annotated[dict[str, str], Meta(description="Sent as well; secret ones belong to the connection")]
+ResultTypes = Annotated[
+    dict[str, str], Meta(description="Column to DuckDB type; a value that does not fit is an error")
+]
 ResultColumns = Annotated[
     dict[str, str],
     Meta(description="All columns and their DuckDB types, in order; needed where there may be no records"),
@@ -38,6 +44,15 @@ ReadTimeout = Annotated[
 ]
 
 
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a config that say where to ask."""
+
+    connection: str
+    url: str
+    path: str
+    headers: dict[str, str]
+
+
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a config that say how hard to try, how much to take, and which columns there are."""
 
@@ -52,20 +67,39 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     read_timeout: float | None
 
 
+def check_config(config: msgspec.Struct) -> None:
+    """For a Config's ``__post_init__``: raises ``ValueError`` where nothing could be asked for."""
+    target, bounds = msgspec.convert(config, Target, from_attributes=True), bounds_of(config)
+    if target.url and (target.path or target.connection):
+        raise ValueError("give either url, or connection and path")
+    if target.url:
+        check_url(target.url, "url")
+    if "://" in target.path:
+        raise ValueError("path begins below the connection's base_url; a whole URL goes into url")
+    if bounds.types and bounds.columns:
+        raise ValueError("give types for some columns, or columns for all of them")
+    check_headers(target.headers)
+
+
+def connection_for(ctx: StepContext, url: str) -> Connection:
+    """The step's connection; where there is a ``url``, one that holds nothing else."""
+    return Connection(base_url=url) if url else read_connection(ctx.connection or {})
+
+
 def bounds_of(config: msgspec.Struct) -> Bounds:
     """Those fields of ``config``, which has all of them."""
     return msgspec.convert(config, Bounds, from_attributes=True)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read: the first question, how others follow, and where in a page the records are.
+    """What is read: the first question, how others follow, and what finds the records in a page.
 
     ``may_end_at_once`` is false where a wrong path would look like an API that has one page.
     """
 
     question: Question
     follow: Callable[[Turn], Question | None]
-    records: str
+    read: Callable[[Page], list[Raw]]
     may_end_at_once: bool = True
 
 
@@ -96,9 +130,7 @@ def fetch_rows(ctx: StepContext, bounds: Bounds, connection: Connection, source:
 def _spill(ctx: StepContext, client: Client, source: Source, max_pages: int, file: Path) -> tuple[int, int]:
     rows = pages = 0
     with file.open("wb") as spilled:
-        for records in walk(
-            client, source.question, source.follow, lambda page: find_records(page, source.records), max_pages
-        ):
+        for records in walk(client, source.question, source.follow, source.read, max_pages):
             spilled.writelines(in_one_line(record) + b"\n" for record in records)
             rows, pages = rows + len(records), pages + 1
             ctx.progress(rows)

@@ -37,7 +37,8 @@ def paged(api: Api, kind: str, count: int, size: int) -> Answering:
         if kind == "path":
             document["next"] = None if following is None else f"?after={following}"
         link = f'<{api.url}/prev>; rel="prev", <?after={following}>; title="a, b"; rel="x next"' if following else ""
-        return as_json(document, **({"Link": link} if kind == "link" and link else {}))
+        more: dict[str, Any] = {"Link": link} if kind == "link" and link else {}
+        return as_json(document, **more)
 
     return answer
 

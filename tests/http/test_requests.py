@@ -137,8 +137,9 @@ def test_values_are_as_they_were_sent(ctx: Context, api: Api) -> None:
     pages = {"type": "page", "param": "p"}
     api.answer = in_turn(page(first), page(second), page("[]"))
     produced = read(with_connection(ctx, api), HTTP, pagination=pages)
-    assert types_of(produced) == {
-        "id": "UHUGEINT" if types_of(produced)["id"] == "UHUGEINT" else types_of(produced)["id"],
+    types = types_of(produced)
+    assert types.pop("id") in ("HUGEINT", "UBIGINT")
+    assert types == {
         "price": "DECIMAL(18,2)",
         "zip": "VARCHAR",
         "tags": "VARCHAR[]",
