@@ -128,6 +128,9 @@ def _text_schema(field: ConnectionField) -> Schema:
 
 def _resolved(schema: Schema, definitions: Schema) -> Schema:
     """A named schema, such as an enum's, in the place of a reference to it."""
+    for option in schema.get("anyOf", ()):
+        if "$ref" in option:
+            schema = {**schema, **option}
     return {**definitions[schema["$ref"].rsplit("/", 1)[1]], **schema} if "$ref" in schema else schema
 
 
@@ -139,6 +142,16 @@ def _field_lines(fields: list[Field], width: int) -> Iterator[str]:
         wrapped = [line for text in texts for line in textwrap.wrap(text, max(width - margin, 20))]
         yield f"  {field.name:{margin - 4}}  {wrapped[0]}"
         yield from (" " * margin + line for line in wrapped[1:])
+        yield from (f"    {line}" for line in _field_lines(_fields_below(field.schema), width - 4))
+
+
+def _fields_below(schema: Schema) -> list[Field]:
+    """The keys of a map that has keys of its own."""
+    required = schema.get("required", [])
+    return [
+        Field(name=name, schema=below, required=name in required, secret=False)
+        for name, below in schema.get("properties", {}).items()
+    ]
 
 
 def _presence(field: Field) -> str:

@@ -96,7 +96,6 @@ SPEC = ComponentSpec(
     version="1.0.0",
     summary="Reads rows from a GraphQL API, page after page.",
     modes=("read",),
-    secret_fields=FAMILY.secret_fields,
     requires=("urllib3",),
     connection_family=FAMILY.name,
     connection_unless="url",

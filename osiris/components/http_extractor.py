@@ -79,7 +79,6 @@ SPEC = ComponentSpec(
     version="1.0.0",
     summary="Reads rows from an HTTP API that answers with JSON, page after page.",
     modes=("read",),
-    secret_fields=FAMILY.secret_fields,
     requires=("urllib3",),
     connection_family=FAMILY.name,
     connection_unless="url",
