@@ -11,7 +11,7 @@ from msgspec import Meta, Raw
 
 from osiris.components.base import Produced, StepContext
 from osiris.components.http_pages import Question, Turn, walk
-from osiris.components.json_pages import Page, in_one_line
+from osiris.components.json_pages import Page, in_lines
 from osiris.components.json_rows import json_columns, json_rows
 from osiris.errors import OsirisError
 from osiris.families.http import SPEC as FAMILY
@@ -131,7 +131,7 @@ def _spill(ctx: StepContext, client: Client, source: Source, max_pages: int, fil
     rows = pages = 0
     with file.open("wb") as spilled:
         for records in walk(client, source.question, source.follow, source.read, max_pages):
-            spilled.writelines(in_one_line(record) + b"\n" for record in records)
+            spilled.write(in_lines(records))
             rows, pages = rows + len(records), pages + 1
             ctx.progress(rows)
     return rows, pages

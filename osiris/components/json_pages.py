@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 from email.message import Message
 from typing import Any
 
@@ -25,6 +26,7 @@ _NO_CONTENT = 204
 _MAY_BE_JSON = ("text/plain", "text/javascript", "application/javascript", "application/octet-stream")
 _KEYS_SHOWN = 10
 _BLOCK = 1 << 20
+_BRACE = ord("{")
 _KINDS = {"{": "an object", "[": "a list", '"': "text", "t": "true", "f": "false", "n": "null"}
 
 
@@ -82,7 +84,7 @@ def find_records(page: Page, path: str) -> list[Raw]:
         if first != "n":
             records += msgspec.json.decode(value, type=list[Raw]) if first == "[" else [value]
     for place, record in enumerate(records):
-        if _first(record) != "{":
+        if memoryview(record)[0] != _BRACE:
             what = _KINDS.get(_first(record), "a number")
             problem = f"{page.where}: record {place + 1} at {path} is {what}, not an object"
             raise http_error("not_objects", problem, 'Each row has to be an object: {"column": value}.')
@@ -153,6 +155,9 @@ def _in_utf8(body: bytes, charset: str, where: str) -> bytes:
     return body.removeprefix(codecs.BOM_UTF8)
 
 
-def in_one_line(record: Raw) -> bytes:
-    """The record as it was sent, in one line: a line break can only stand between the parts of valid JSON."""
-    return re.sub(rb"[\r\n]", b" ", memoryview(record))
+def in_lines(records: Sequence[Raw]) -> bytes:
+    """The records as they were sent, one a line: a line break can only stand between the parts of valid JSON."""
+    joined = b"".join(part for record in records for part in (record, b"\n"))
+    if joined.count(b"\n") == len(records):
+        return joined
+    return b"".join(re.sub(rb"[\r\n]", b" ", bytes(record)) + b"\n" for record in records)
