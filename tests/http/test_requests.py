@@ -63,7 +63,7 @@ def cut(start: str, **headers: str) -> Reply:
         (page(b'[{"a":"\xff"}]'), "extract.http_charset"),
         (page("[]", "application/json; charset=klingon"), "extract.http_charset"),
         (page(b"no gzip", content_encoding="gzip"), "extract.http_broken_encoding"),
-        (page(gzip.compress(b'[{"a":1}]')[:-12], content_encoding="gzip"), "extract.http_broken_json"),
+        (page(gzip.compress(b'[{"a":1}]', mtime=0)[:-12], content_encoding="gzip"), "extract.http_broken_json"),
         (cut('[{"a":1}', **{"content-length": "100"}), "extract.http_cut"),
         (cut('5\r\n[{"a"\r\n', **{"transfer-encoding": "chunked"}), "extract.http_cut"),
         (cut('[{"a":1},'), "extract.http_broken_json"),
@@ -91,7 +91,7 @@ def test_words_of_the_server_are_told_without_the_secrets_that_it_repeats(ctx: C
 @pytest.mark.parametrize(
     ("body", "headers"),
     [
-        (gzip.compress(b'[{"a":"\xc3\xa4"}]'), {"content_encoding": "gzip"}),
+        (gzip.compress(b'[{"a":"\xc3\xa4"}]', mtime=0), {"content_encoding": "gzip"}),
         (zlib.compress(b'[{"a":"\xc3\xa4"}]'), {"content_encoding": "deflate"}),
         (b'\xef\xbb\xbf[{"a":"\xc3\xa4"}]', {}),
         (b'[{"a":"\xe4"}]', {"content_type": "application/json; charset=latin-1"}),
@@ -130,9 +130,7 @@ def test_a_path_with_nothing_at_it_names_what_there_is(ctx: Context, api: Api) -
 
 
 def test_values_are_as_they_were_sent(ctx: Context, api: Api) -> None:
-    first = (
-        '[{"id": 9007199254740993, "price": 9007199254740993.10,\n "zip": "00501", "tags": ["x"], "o": {"k": null}}]'
-    )
+    first = '[{"id": 9007199254740993, "price": 9007199254740993.10,\n "zip": "00501", "tags": ["x"], "o": {"k": "v"}}]'
     second = '[{"id": 12345678901234567890, "late": true, "at": "2024-01-05T10:00:00Z"}]'
     pages = {"type": "page", "param": "p"}
     api.answer = in_turn(page(first), page(second), page("[]"))
@@ -149,7 +147,7 @@ def test_values_are_as_they_were_sent(ctx: Context, api: Api) -> None:
     }
     api.answer = in_turn(page(first), page(second), page("[]"))
     assert rows(ctx, api, pagination=pages) == [
-        ("9007199254740993", "9007199254740993.10", "00501", "[x]", "{'k': NULL}", None, None),
+        ("9007199254740993", "9007199254740993.10", "00501", "[x]", "{'k': v}", None, None),
         ("12345678901234567890", None, None, None, None, "true", "2024-01-05T10:00:00Z"),
     ]
 
