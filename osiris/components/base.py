@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
+
+from osiris.errors import OsirisError
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,12 +77,17 @@ class Produced(msgspec.Struct, frozen=True, kw_only=True):
     and named as DuckDB was told: by them the runner finds the scan, and its rows, in DuckDB's profile. ``refine``
     belongs to a guess that reading may refute: it gives a corrected relation, or None when the guess was right and the
     failure has another cause.
+
+    Two fields are for a stream: ``select`` is what to take of it, as SQL, and ``failure`` is asked when the statement
+    that read it has failed with that exception: it gives the step's own error, or None when the source is not to blame.
     """
 
     rows: Any
     row_count: int | None = None
     files: tuple[str, ...] = ()
     refine: Callable[[], duckdb.DuckDBPyRelation | None] | None = None
+    select: str = "*"
+    failure: Callable[[BaseException], OsirisError | None] | None = None
 
 
 class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,10 +114,21 @@ class CancelToken(Protocol):
         ...
 
 
+class ArrowStream(Protocol):
+    """Rows that can be taken once; ``rows`` is how many have been."""
+
+    rows: int
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
+        """The capsule of the C stream interface."""
+        ...
+
+
 class StepContext(Protocol):
     """What the runner gives a step.
 
     ``con`` is the stage's own cursor; every relation in ``inputs`` is a view on it, whose name in SQL is its ``alias``.
+    ``held`` takes what has to stay open until the step's rows have been read: it is closed when this try ends.
     """
 
     step_id: str
@@ -119,6 +138,7 @@ class StepContext(Protocol):
     connection: Mapping[str, Any] | None
     log: logging.Logger
     cancel: CancelToken
+    held: ExitStack
 
     @property
     def output_dir(self) -> Path:
@@ -133,7 +153,16 @@ class StepContext(Protocol):
     def consume(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute the one statement that reads this step's inputs, and give its result rows.
 
-        Every writer reads its inputs through this call: the row counts of the steps before it come from here.
+        Every writer reads its inputs through this call or through ``stream``, and once: the row counts of the steps
+        before it come from there.
+        """
+        ...
+
+    def stream(self, sql: str) -> AbstractContextManager[ArrowStream]:
+        """The rows of the one statement that reads this step's inputs, for a library that takes Arrow.
+
+        They have to be read to their end within the block. What the statement itself fails with takes the place of
+        what the library makes of it.
         """
         ...
 

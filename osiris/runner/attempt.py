@@ -10,10 +10,11 @@ import duckdb
 import msgspec
 
 from osiris.compiler.manifest import ManifestStep
+from osiris.components.arrow_stream import WatchedStream
 from osiris.components.base import Produced, Written, quote_identifier
 from osiris.errors import ExitCode, OsirisError
 from osiris.runner.cancellation import StageControl
-from osiris.runner.failures import STEP_FAILURES, StepFailure, describe_failure
+from osiris.runner.failures import STEP_FAILURES, StepFailure, describe_failure, statement_error
 from osiris.runner.plan import Stage
 from osiris.runner.row_counts import Scan, is_relation, read_scans, source_rows
 from osiris.runner.setting import Setting
@@ -45,6 +46,7 @@ class Attempt:
         control: StageControl,
         *,
         on_start: Callable[[ManifestStep], None],
+        held: contextlib.ExitStack,
         refined: Mapping[str, duckdb.DuckDBPyRelation],
     ) -> None:
         self.stage = stage
@@ -53,6 +55,7 @@ class Attempt:
         self._cursor = cursor
         self._control = control
         self._on_start = on_start
+        self._held = held
         self._refined = refined
         self._produced: dict[str, Produced] = {}
         self._relations: dict[str, duckdb.DuckDBPyRelation] = {}
@@ -95,9 +98,33 @@ class Attempt:
             with self._blaming(self._setting.steps[step_id]):
                 self._execute(f"SELECT bit_xor(hash(t)) FROM (FROM {quote_identifier(view_name(step_id))}) AS t")  # noqa: S608 - quoted
 
+    def consume(self, sql: str) -> list[tuple[Any, ...]]:
+        """Execute the stage's one statement, and keep what DuckDB counted meanwhile."""
+        self.sinking = True
+        rows = self._execute(sql)
+        self._count()
+        return rows
+
+    @contextlib.contextmanager
+    def stream(self, sql: str, progress: Callable[[int], None]) -> Iterator[WatchedStream]:
+        """The rows of the stage's one statement; ``progress`` hears how many have been taken."""
+        self.sinking = True
+        self._refuse_if_cancelled()
+        rows = WatchedStream(self._cursor.sql(sql), progress)
+        try:
+            yield rows
+        except STEP_FAILURES as cause:
+            if rows.error:
+                raise statement_error(rows.error) from cause
+            self.sinking = False  # all that was asked for was given, so no step before this one is to blame
+            raise
+        finally:
+            rows.close()
+        self._count()
+
     def _run_step(self, step: ManifestStep) -> Produced | Written:
         component = self._setting.components[step.component]
-        context = RunnerStepContext(step, self._setting, self._cursor, self._control, self._consume)
+        context = RunnerStepContext(step, self._setting, self._cursor, self._control, self._held, self)
         result = component.run(context, self._setting.configs[step.id], self._inputs(step))
         if isinstance(result, Written) is not (step.mode == "write"):
             raise OsirisError(
@@ -129,7 +156,7 @@ class Attempt:
             stream = f"stream of {step_id}"
             # The bare capsule, not the object around it: DuckDB would ask an object for its stream more than once.
             self._cursor.register(stream, produced.rows.__arrow_c_stream__())
-            rows = self._cursor.sql(f"FROM {quote_identifier(stream)}")
+            rows = self._cursor.sql(f"SELECT {produced.select} FROM {quote_identifier(stream)}")  # noqa: S608 - its own
         else:
             rows = self._refined.get(step_id, produced.rows)
         rows.create_view(view_name(step_id), replace=True)
@@ -149,9 +176,9 @@ class Attempt:
             view = self._whole(sink.id)
             self._store_streams_read_twice(view)
             if self._setting.outputs is not None:
-                stored = self._setting.outputs.keep_rows(self._consume, view, sink.id)
+                stored = self._setting.outputs.keep_rows(self.consume, view, sink.id)
             else:
-                stored = store_rows(self._consume, view, self._setting.work_dir / f"{sink.id}.parquet")
+                stored = store_rows(self.consume, view, self._setting.work_dir / f"{sink.id}.parquet")
             self._cursor.sql(stored_rows_sql(stored)).create_view(view_name(sink.id), replace=True)
         return stored
 
@@ -195,21 +222,26 @@ class Attempt:
             rows_out[self.stage.sink] = written.rows
         return rows_out
 
-    def _consume(self, sql: str) -> list[tuple[Any, ...]]:
-        self.sinking = True
-        rows = self._execute(sql)
+    def _count(self) -> None:
         self._scans = read_scans(self._cursor.get_profiling_information("json"))
         self.sinking = False
-        return rows
 
     def _execute(self, sql: str) -> list[tuple[Any, ...]]:
+        self._refuse_if_cancelled()
+        return self._cursor.execute(sql).fetchall()
+
+    def _refuse_if_cancelled(self) -> None:
         if self._control.cancelled:
             raise duckdb.InterruptException("stopped before the statement began")
-        return self._cursor.execute(sql).fetchall()
 
     @contextlib.contextmanager
     def _blaming(self, step: ManifestStep) -> Iterator[None]:
         try:
             yield
         except STEP_FAILURES as cause:
-            raise StepFailure(describe_failure(step, cause, self._setting.project_root)) from cause
+            root = self._setting.project_root
+            for source, produced in self._produced.items():
+                own = produced.failure(cause) if produced.failure else None
+                if own is not None:
+                    raise StepFailure(describe_failure(self._setting.steps[source], own, root)) from own
+            raise StepFailure(describe_failure(step, cause, root)) from cause

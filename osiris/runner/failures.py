@@ -97,6 +97,16 @@ def may_be_another_step(cause: BaseException | None) -> bool:
     return isinstance(cause, duckdb.Error) and not isinstance(cause, _OUT_OF_OUR_HANDS)
 
 
+def statement_error(text: str) -> duckdb.Error:
+    """DuckDB's exception for an error of which a stream, whose reader knows no exceptions, has left the text."""
+    kind = text.partition(":")[0]
+    return {
+        "Out of Memory Error": duckdb.OutOfMemoryException,
+        "IO Error": duckdb.IOException,
+        "Conversion Error": duckdb.ConversionException,
+    }.get(kind, duckdb.InvalidInputException)(text)
+
+
 def describe_failure(step: ManifestStep, cause: BaseException, root: Path) -> StepError:
     """The step's error for an exception out of ``STEP_FAILURES``; what lies below ``root`` is named relative to it."""
     if isinstance(cause, OsirisError):

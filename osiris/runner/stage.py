@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -113,7 +114,18 @@ class StageRun:
             cursor.close()
 
     def _try_with(self, cursor: duckdb.DuckDBPyConnection, refined: Mapping[str, duckdb.DuckDBPyRelation]) -> Sunk:
-        attempt = Attempt(self._setting, self.stage, cursor, self.control, on_start=self._start, refined=refined)
+        with contextlib.ExitStack() as held:
+            attempt = Attempt(
+                self._setting, self.stage, cursor, self.control, on_start=self._start, held=held, refined=refined
+            )
+            corrected = self._sink_or_correct(attempt, refined)
+            if isinstance(corrected, Sunk):
+                return corrected
+        return self._try_with(cursor, corrected)
+
+    def _sink_or_correct(
+        self, attempt: Attempt, refined: Mapping[str, duckdb.DuckDBPyRelation]
+    ) -> Sunk | dict[str, duckdb.DuckDBPyRelation]:
         try:
             return attempt.run()
         except StepFailure as failure:
@@ -125,7 +137,7 @@ class StageRun:
                 if attempt.sinking and may_be_another_step(cause):
                     attempt.blame()
                 raise
-        return self._try_with(cursor, corrected)
+            return corrected
 
     def _start(self, step: ManifestStep) -> None:
         self.control.current_step = step.id

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
 from osiris.compiler.manifest import ManifestStep
-from osiris.components.base import CancelToken
+from osiris.components.base import ArrowStream, CancelToken
 from osiris.durable import remove_tree
 from osiris.runner.setting import Setting
+
+
+class Reading(Protocol):
+    """How a step's inputs are read: see ``StepContext`` for both."""
+
+    def consume(self, sql: str) -> list[tuple[Any, ...]]:
+        """By a statement that does it all."""
+        ...
+
+    def stream(self, sql: str, progress: Callable[[int], None]) -> AbstractContextManager[ArrowStream]:
+        """As a stream."""
+        ...
 
 
 class RunnerStepContext:
@@ -24,7 +37,8 @@ class RunnerStepContext:
         setting: Setting,
         con: duckdb.DuckDBPyConnection,
         cancel: CancelToken,
-        consume: Callable[[str], list[tuple[Any, ...]]],
+        held: ExitStack,
+        reading: Reading,
     ) -> None:
         self.step_id: str = step.id
         self.run_id: str = setting.run_id
@@ -33,9 +47,10 @@ class RunnerStepContext:
         self.connection: Mapping[str, Any] | None = setting.connections.get(step.id)
         self.log: logging.Logger = setting.log.getChild(step.id)
         self.cancel: CancelToken = cancel
+        self.held: ExitStack = held
         self._listener = setting.listener
         self._output_dir, self._work_dir = _own_folders(setting, step.id)
-        self._consume = consume
+        self._reading = reading
 
     @property
     def output_dir(self) -> Path:
@@ -51,7 +66,11 @@ class RunnerStepContext:
 
     def consume(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute the statement that reads the step's inputs."""
-        return self._consume(sql)
+        return self._reading.consume(sql)
+
+    def stream(self, sql: str) -> AbstractContextManager[ArrowStream]:
+        """The rows of the statement that reads the step's inputs."""
+        return self._reading.stream(sql, self.progress)
 
     def metric(self, name: str, value: float, unit: str = "") -> None:
         """Record one measurement."""

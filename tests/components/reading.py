@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import duckdb
 import msgspec
 
 from osiris.components import find_component
-from osiris.components.base import CancelToken, Produced, Written, quote_identifier
+from osiris.components.arrow_stream import WatchedStream
+from osiris.components.base import ArrowStream, CancelToken, Produced, Written, quote_identifier
 
 
 class NeverCancelled:
@@ -30,6 +32,7 @@ class Context:
         self.connection: Mapping[str, Any] | None = None
         self.log = logging.getLogger("test")
         self.cancel: CancelToken = NeverCancelled()
+        self.held = ExitStack()
 
     @property
     def output_dir(self) -> Path:
@@ -43,6 +46,10 @@ class Context:
 
     def consume(self, sql: str) -> list[tuple[Any, ...]]:
         return self.con.execute(sql).fetchall()
+
+    @contextmanager
+    def stream(self, sql: str) -> Iterator[ArrowStream]:
+        yield WatchedStream(self.con.sql(sql))
 
     def metric(self, name: str, value: float, unit: str = "") -> None: ...
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import msgspec
@@ -15,37 +12,13 @@ import pytest
 from osiris.canonical import sha256_file
 from osiris.compiler.project_build import CompileRequest, PipelineBuild, build_pipeline
 from osiris.components import find_component
-from osiris.components.base import CancelToken, Produced, quote_identifier
+from osiris.components.base import Produced, quote_identifier
 from osiris.project import open_project
 from osiris.scaffold.init import init_project
+from tests.components.reading import Context
 
 BY_CITY = "out/daylight_by_city.csv"
 BY_MONTH = "out/daylight_by_month.parquet"
-
-
-class NeverCancelled:
-    cancelled: bool = False
-
-
-class Bench:
-    """Carries a step's context for one step after the other, every result as a table."""
-
-    run_id = "run-000001"
-    connection: Mapping[str, Any] | None = None
-    log = logging.getLogger("example")
-    cancel: CancelToken = NeverCancelled()
-
-    def __init__(self, root: Path) -> None:
-        self.project_root = self.output_dir = self.work_dir = root
-        self.step_id = ""
-        self.con = duckdb.connect()
-
-    def consume(self, sql: str) -> list[tuple[Any, ...]]:
-        return self.con.execute(sql).fetchall()
-
-    def metric(self, name: str, value: float, unit: str = "") -> None: ...
-
-    def progress(self, rows: int) -> None: ...
 
 
 @pytest.fixture
@@ -62,7 +35,7 @@ def build(root: Path, profile: str = "dev", **params: str) -> PipelineBuild:
 
 def execute(root: Path, built: PipelineBuild) -> list[dict[str, str]]:
     """Run every step in order and return the rows of the CSV output."""
-    bench = Bench(root)
+    bench = Context(root)
     for step in built.manifest.steps:
         component = find_component(step.component)
         assert component is not None
