@@ -35,8 +35,12 @@ BUILT_IN: dict[str, str] = {
     "http.extractor": "osiris.components.http_extractor",
     "mysql.extractor": "osiris.components.mysql_extractor",
     "mysql.writer": "osiris.components.mysql_writer",
+    "postgres.extractor": "osiris.components.postgres_extractor",
+    "postgres.writer": "osiris.components.postgres_writer",
     "sqlite.extractor": "osiris.components.sqlite_extractor",
     "sqlite.writer": "osiris.components.sqlite_writer",
+    "supabase.extractor": "osiris.components.supabase_extractor",
+    "supabase.writer": "osiris.components.supabase_writer",
 }
 
 # What importing somebody else's module may raise, short of the process being told to stop.

@@ -73,15 +73,22 @@ class WatchedStream:
     """The rows of ``source`` (anything with ``__arrow_c_stream__``), passed on untouched and read once.
 
     ``rows`` is how many went by. ``error`` is what the source failed with, "" if it did not. ``progress`` is called
-    after each batch with the rows so far, by the thread that reads.
+    after each batch with the rows so far, ``on_error`` with the address of the source's stream when it has failed, both
+    by the thread that reads.
     """
 
-    def __init__(self, source: Any, progress: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        source: Any,
+        progress: Callable[[int], None] | None = None,
+        on_error: Callable[[int], None] | None = None,
+    ) -> None:
         self.rows = 0
         self.error = ""
         self._capsule = source.__arrow_c_stream__()
         self._source = _Stream.from_address(_capsule_pointer(self._capsule, _STREAM))
         self._progress = progress
+        self._on_error = on_error
         self._message = ctypes.create_string_buffer(b"")
         self._own = _Stream(
             _GetSchema(self._get_schema), _GetNext(self._get_next), _GetLastError(self._last_error), _Release(self._end)
@@ -117,6 +124,8 @@ class WatchedStream:
             message = self._source.get_last_error(ctypes.addressof(self._source))
             self.error = ctypes.string_at(message).decode(errors="replace") if message else f"error {code}"
             self._message = ctypes.create_string_buffer(self.error.encode())
+            if self._on_error is not None:
+                self._on_error(ctypes.addressof(self._source))
         return int(code)
 
     def _last_error(self, _: int) -> int:

@@ -40,9 +40,14 @@ def check_columns(table: str, rows: Sequence[str], present: Sequence[str], prima
 
 def missing_table(table: str, others: Sequence[str]) -> OsirisError:
     """There is no such table; ``others`` are those that there are."""
-    near = difflib.get_close_matches(table, others, n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
-    return _write_error("missing_table", f"there is no table {table}", f"{hint}Or set create_if_missing: true.")
+    hint = f"{near_name(table, others)} Or set create_if_missing: true.".strip()
+    return _write_error("missing_table", f"there is no table {table}", hint)
+
+
+def near_name(name: str, others: Sequence[str]) -> str:
+    """A hint at the one of ``others`` that may have been meant, "" where none is near."""
+    near = difflib.get_close_matches(name, others, n=1)
+    return f"Did you mean {near[0]}?" if near else ""
 
 
 def missing_columns(table: str, missing: Sequence[str], present: Sequence[str]) -> OsirisError:

@@ -15,7 +15,9 @@ FAMILIES: dict[str, str] = {
     "duckdb": "osiris.families.duckdb_files",
     "http": "osiris.families.http",
     "mysql": "osiris.families.mysql",
+    "postgres": "osiris.families.postgres",
     "sqlite": "osiris.families.sqlite_files",
+    "supabase": "osiris.families.supabase",
 }
 
 
