@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from osiris.components.arrow_stream import WatchedStream, column_names
+from osiris.arrow_stream import WatchedStream, column_names
 from osiris.components.base import ComponentSpec, Produced, StepContext, quote_identifier
 from osiris.components.interrupting import interrupting
 from osiris.components.postgres_columns import QueryColumn, plan_reading

@@ -33,6 +33,7 @@ _BY_SQLSTATE: dict[str, tuple[str, str]] = {
     "42804": ("unfit_type", "Cast the column in a query before."),
     "42846": ("unfit_type", "Cast the column in a query before."),
     "428C9": ("generated_column", "Leave that column out; the database fills it."),
+    "42P10": ("generated_column", "Leave that column out; the database fills it."),
     "42P16": ("unfit_type", "Cast that column in the query: to_jsonb(col) or col::text."),
     "42P01": ("unknown_name", "Check schema and name; PostgreSQL has unquoted names in lower case."),
     "53100": ("disk_full", "The server's disk is full."),

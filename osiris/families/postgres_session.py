@@ -7,6 +7,7 @@ import ctypes
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from osiris.arrow_stream import WatchedStream
 from osiris.errors import OsirisError
 from osiris.families.base import FamilySpec, missing_extra
 from osiris.families.postgres_errors import Doing, postgres_error, sqlstate_of
@@ -69,9 +70,19 @@ class Session:
                 bound = self._results.cursor().sql(f"SELECT {marks}", params=list(parameters))
                 statement.bind_stream(bound.__arrow_c_stream__())
             stream, _ = statement.execute_query()
-            reader = self._results.cursor()
-            reader.register("result", stream.__arrow_c_stream__())
+            return self._read(stream)
+
+    def _read(self, stream: Any) -> list[tuple[Any, ...]]:
+        import duckdb  # noqa: PLC0415 - whoever has a session has loaded it
+
+        failures: list[OsirisError] = []
+        watched = WatchedStream(stream, on_error=lambda address: failures.append(self.stream_error(address)))
+        reader = self._results.cursor()
+        reader.register("result", watched.__arrow_c_stream__())
+        try:
             return reader.execute("FROM result").fetchall()
+        except duckdb.Error as cause:
+            raise failures[0] if failures else cause from cause
 
     def open_stream(self, sql: str) -> Any:
         """The rows of a query, from the server as they are asked for; an object with ``__arrow_c_stream__``."""

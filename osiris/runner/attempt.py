@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import msgspec
 
+from osiris.arrow_stream import WatchedStream
 from osiris.compiler.manifest import ManifestStep
-from osiris.components.arrow_stream import WatchedStream
 from osiris.components.base import Produced, Written, quote_identifier
 from osiris.errors import ExitCode, OsirisError
 from osiris.runner.cancellation import StageControl

@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import msgspec
 
+from osiris.arrow_stream import WatchedStream
 from osiris.components import find_component
-from osiris.components.arrow_stream import WatchedStream
 from osiris.components.base import ArrowStream, CancelToken, Produced, Written, quote_identifier
 
 
