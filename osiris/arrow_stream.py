@@ -72,9 +72,9 @@ _lent: set[WatchedStream] = set()
 class WatchedStream:
     """The rows of ``source`` (anything with ``__arrow_c_stream__``), passed on untouched and read once.
 
-    ``rows`` is how many went by. ``error`` is what the source failed with, "" if it did not. ``progress`` is called
-    after each batch with the rows so far, ``on_error`` with the address of the source's stream when it has failed, both
-    by the thread that reads.
+    ``rows`` is how many went by, ``ended`` whether these were all. ``error`` is what the source failed with, "" if it
+    did not. ``progress`` is called after each batch with the rows so far, ``on_error`` with the address of the source's
+    stream when it has failed, both by the thread that reads.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class WatchedStream:
     ) -> None:
         self.rows = 0
         self.error = ""
+        self.ended = False
         self._capsule = source.__arrow_c_stream__()
         self._source = _Stream.from_address(_capsule_pointer(self._capsule, _STREAM))
         self._progress = progress
@@ -113,6 +114,7 @@ class WatchedStream:
             array.release = None
             return 0
         code = self._watch(self._source.get_next(ctypes.addressof(self._source), out))
+        self.ended = code == 0 and not array.release
         if code == 0 and array.release:
             self.rows += array.length
             if self._progress is not None:

@@ -71,6 +71,7 @@ def extract(ctx: StepContext, config: Config, family: FamilySpec, conninfo: str)
         session.open_stream(sql), ctx.progress, lambda address: failures.append(session.stream_error(address))
     )
     ctx.held.callback(rows.close)
+    ctx.held.callback(lambda: None if rows.ended else session.cancel())  # or the server would go on until it notices
 
     def failure(cause: BaseException) -> OsirisError | None:
         if failures:
