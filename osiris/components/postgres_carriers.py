@@ -63,6 +63,7 @@ _CARRIERS = {
     "DOUBLE": _as_is("float8", "double precision"),
     "VARCHAR": Carrier(),
     '"NULL"': _as_text("text"),
+    "NULL": _as_text("text"),  # as DuckDB 1.5 spells it
     "BLOB": _as_is("bytea", "bytea"),
     "DATE": _as_is("date", "date", "timestamp", finite=True),
     "TIME": _as_is("time", "time"),

@@ -47,7 +47,6 @@ SPEC = ComponentSpec(
     version="1.0.0",
     summary="Reads a query or table of PostgreSQL.",
     modes=("read",),
-    secret_fields=postgres.SPEC.secret_fields,
     rows="stream",
     connection_family="postgres",
 )

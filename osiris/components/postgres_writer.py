@@ -57,7 +57,6 @@ SPEC = ComponentSpec(
     version="1.0.0",
     summary="Writes rows to a table of PostgreSQL in one transaction.",
     modes=("write",),
-    secret_fields=postgres.SPEC.secret_fields,
     rows="none",
     connection_family="postgres",
 )

@@ -21,7 +21,6 @@ SPEC = msgspec.structs.replace(
     postgres_extractor.SPEC,
     name="supabase.extractor",
     summary="Reads a query or table of Supabase.",
-    secret_fields=supabase.SPEC.secret_fields,
     connection_family="supabase",
 )
 

@@ -21,7 +21,6 @@ SPEC = msgspec.structs.replace(
     postgres_writer.SPEC,
     name="supabase.writer",
     summary="Writes rows to a table of Supabase in one transaction.",
-    secret_fields=supabase.SPEC.secret_fields,
     connection_family="supabase",
 )
 

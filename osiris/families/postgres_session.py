@@ -24,7 +24,7 @@ _SETTINGS = {
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
 }
-_BATCH_BYTES = 16 << 20
+_BATCH_BYTES = 4 << 20
 
 
 class Session:

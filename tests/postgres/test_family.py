@@ -33,8 +33,8 @@ def test_a_good_connection_passes_every_check(postgres: Family, database: Databa
     assert checks[2].detail.startswith("PostgreSQL ")
 
 
-def failing(postgres: Family, database: Database, **values: Any) -> Check:
-    host, port = address_of(database.dsn)
+def failing(postgres: Family, server: Database, **values: Any) -> Check:
+    host, port = address_of(server.dsn)
     default = {"host": host, "port": port, "user": "postgres", "database": "test", "password": "hunter2-secret"}
     *_, last = postgres.check({**default, **values}, ROOT, 3.0)
     assert "hunter2" not in last.problem + last.hint
@@ -93,7 +93,7 @@ def test_tls_is_required_but_on_this_machine() -> None:
 
 def test_a_value_cannot_become_another_keyword() -> None:
     given = keywords(conninfo({"password": "x' host='evil\\"}, ROOT))
-    assert given["password"] == "x\\' host=\\'evil\\\\"
+    assert list(given.values())[2] == "x\\' host=\\'evil\\\\"
     assert given["host"] == "localhost"
 
 

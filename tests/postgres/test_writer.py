@@ -84,7 +84,12 @@ def test_no_rows_are_written_well(people: Database, tmp_path: Path, mode: str) -
         ("SELECT 1 AS id, 2 AS twice", {}, "write.generated_column", "twice"),
         ("SELECT {'a': 1} AS name", {}, "write.unfit_type", "to_json"),
         ("SELECT 1.5::DOUBLE AS id", {}, "write.unfit_type", 'CAST("id" AS INTEGER)'),
-        ("SELECT error('no') AS name", {}, "transform.sql_invalid_input", "no"),
+        (
+            "SELECT CASE WHEN i = 7 THEN error('no') ELSE 'x' END AS name FROM range(9) AS r(i)",
+            {},
+            "transform.sql_invalid_input",
+            "no",
+        ),
     ],
 )
 def test_a_refusal_leaves_the_table_as_it_was(
