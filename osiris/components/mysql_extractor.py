@@ -14,6 +14,7 @@ from osiris.components.interrupting import interrupting
 from osiris.components.mysql_spool import Spool, spool_rows
 from osiris.components.mysql_types import SourceColumn, refuse_floats, source_columns
 from osiris.components.source_files import sql_file_list
+from osiris.components.table_source import ConnectionName, SourceColumns, SourceQuery, SourceTable, check_source
 from osiris.errors import ExitCode, OsirisError
 from osiris.families.mysql_session import (
     SPEC as FAMILY,
@@ -45,20 +46,17 @@ _READING = re.compile(rf"(?:\s|\(|{_COMMENT})*(?:SELECT|WITH|VALUES|TABLE)\b", r
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the rows come from: one query, or one table."""
 
-    connection: Annotated[str, Meta(description="@mysql.alias; left out: the default one")] = ""
-    query: Annotated[str, Meta(description="One SELECT in the SQL of that server")] = ""
-    table: Annotated[str, Meta(description="Instead of a query: a table or view, without quotes")] = ""
+    connection: ConnectionName = ""
+    query: SourceQuery = ""
+    table: SourceTable = ""
     schema: Annotated[str, Meta(description="The table's database; left out: the connection's")] = ""
-    columns: Annotated[tuple[str, ...], Meta(description="Which columns of the table, in this order; empty: all")] = ()
+    columns: SourceColumns = ()
 
     def __post_init__(self) -> None:
         """Raises ``ValueError`` where it is not clear what to read."""
-        if bool(self.query.strip()) == bool(self.table):
-            raise ValueError("give either query or table")
+        check_source(self.query, self.table, self.columns, self.schema)
         if self.query and not _READING.match(self.query):
             raise ValueError("the query of an extractor is one SELECT")
-        if self.query and (self.schema or self.columns):
-            raise ValueError("schema and columns go with table; a query names them itself")
 
 
 SPEC = ComponentSpec(

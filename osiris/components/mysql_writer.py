@@ -15,6 +15,7 @@ from osiris.components.file_output import sole_input
 from osiris.components.interrupting import interrupting
 from osiris.components.mysql_stage import STAGE, check_keys, checked_execute, load, make_stage, spool
 from osiris.components.mysql_target import RowColumn, find_table, making_sql, match_columns, no_such_table
+from osiris.components.table_source import ConnectionName
 from osiris.components.table_target import (
     CreateIfMissing,
     PrimaryKey,
@@ -42,7 +43,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Which table the rows go to, and how."""
 
     table: TableName
-    connection: Annotated[str, Meta(description="@mysql.alias; left out: the default one")] = ""
+    connection: ConnectionName = ""
     schema: Annotated[str, Meta(description="The table's database; left out: the connection's")] = ""
     write_mode: WriteMode = "append"
     primary_key: PrimaryKey = ()

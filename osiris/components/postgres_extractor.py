@@ -13,6 +13,7 @@ from osiris.components.base import ComponentSpec, Produced, StepContext, quote_i
 from osiris.components.interrupting import interrupting
 from osiris.components.postgres_columns import QueryColumn, plan_reading
 from osiris.components.postgres_tables import find_table, table_columns, table_names
+from osiris.components.table_source import ConnectionName, SourceColumns, SourceQuery, SourceTable, check_source
 from osiris.components.table_target import near_name
 from osiris.errors import ExitCode, OsirisError
 from osiris.families import postgres
@@ -28,18 +29,15 @@ _VIEW = "osiris_columns"
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to read: a query, or a table or view."""
 
-    connection: Annotated[str, Meta(description='Such as "@postgres.warehouse"; left out: the default')] = ""
-    query: Annotated[str, Meta(description="One SELECT in PostgreSQL's SQL")] = ""
-    table: Annotated[str, Meta(description="Instead of a query: a table or view, without quotes")] = ""
+    connection: ConnectionName = ""
+    query: SourceQuery = ""
+    table: SourceTable = ""
     schema: Annotated[str, Meta(description="Of the table; left out: as the search path has it")] = ""
-    columns: Annotated[tuple[str, ...], Meta(description="Of the table, in this order; empty: all")] = ()
+    columns: SourceColumns = ()
 
     def __post_init__(self) -> None:
         """One of both, and what belongs to a table only with a table."""
-        if bool(self.query) == bool(self.table):
-            raise ValueError("give either query or table")
-        if self.query and (self.schema or self.columns):
-            raise ValueError("schema and columns belong to a table, not to a query")
+        check_source(self.query, self.table, self.columns, self.schema)
 
 
 SPEC = ComponentSpec(

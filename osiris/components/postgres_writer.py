@@ -15,6 +15,7 @@ from osiris.components.interrupting import interrupting
 from osiris.components.postgres_carriers import expression, find_carrier, goes_straight, refusal
 from osiris.components.postgres_tables import find_table, table_columns, table_names
 from osiris.components.postgres_target import STAGING, Target, make_staging, merge, new_table
+from osiris.components.table_source import ConnectionName
 from osiris.components.table_target import (
     CreateIfMissing,
     PrimaryKey,
@@ -40,7 +41,7 @@ _OUTCOME_LOOK_S = 0.1
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which table, and what becomes of the rows that it has."""
 
-    connection: Annotated[str, Meta(description='Such as "@postgres.warehouse"; left out: the default')] = ""
+    connection: ConnectionName = ""
     table: TableName
     schema: Annotated[str, Meta(description="Of the table; left out: as the search path has it")] = ""
     write_mode: WriteMode = "append"

@@ -18,12 +18,12 @@ SourceTable = Annotated[
 SourceColumns = Annotated[tuple[str, ...], Meta(description="With table: which columns, in this order; empty: all")]
 
 
-def check_source(query: str, table: str, columns: Sequence[str] = ()) -> None:
+def check_source(query: str, table: str, columns: Sequence[str] = (), schema: str = "") -> None:
     """For a Config's ``__post_init__``: ``ValueError`` unless exactly one of ``query`` and ``table`` is given."""
-    if bool(query) == bool(table):
-        raise ValueError("give either query or table" if query else "query or table is missing")
-    if query and columns:
-        raise ValueError("columns goes with table: a query names its own")
+    if bool(query.strip()) == bool(table):
+        raise ValueError("give either query or table" if table else "query or table is missing")
+    if query and (columns or schema):
+        raise ValueError(f"{'columns' if columns else 'schema'} goes with table: a query names its own")
     doubled = sorted({name for name in columns if list(columns).count(name) > 1})
     if doubled:
         raise ValueError(f"columns names {doubled[0]} twice")
