@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -55,24 +56,38 @@ def in_turn(subject: Callable[[], object], floor: Callable[[], object], rounds: 
     return subject_ms, floor_ms
 
 
+# Linux counts as the memory of a process also what the one that started it had at that moment, so a small one has to.
+_STARTER = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
+_, status, usage = os.wait4(process.pid, 0)
+wall_s = time.perf_counter() - start
+print([os.waitstatus_to_exitcode(status), wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024])
+"""
+
+
 def run_process(command: Sequence[str], cwd: Path, environ: Mapping[str, str] | None = None) -> Cost:
     """Run a command to its success and say what it cost, by the operating system's account.
 
     Raises ``RuntimeError`` with its last words where it fails.
     """
     with tempfile.TemporaryFile() as output:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        started = subprocess.run(
+            [sys.executable, "-c", _STARTER, *command],
+            cwd=cwd,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            check=False,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
+        code, wall_s, cpu_s, memory_mib = json.loads(started.stdout)
+        if code != 0:
             output.seek(0)
             said = output.read().decode(errors="replace").strip().splitlines()
-            raise RuntimeError(f"{command} ended with {process.returncode}: {said[-1:]}")
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+            raise RuntimeError(f"{command} ended with {code}: {said[-1:]}")
+    return Cost(wall_s, cpu_s, memory_mib)
 
 
 def processes_in_turn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -137,23 +138,36 @@ class Cutter:
                 client.close()
                 continue
             server = socket.create_connection(address_of(DSN))
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+            cut, answered = threading.Event(), threading.Event()
+            threading.Thread(target=self._ask, args=(client, server, cut, answered), daemon=True).start()
+            threading.Thread(target=self._answer, args=(server, client, cut, answered), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
-            while block := source.recv(65536):
+    def _ask(
+        self, client: socket.socket, server: socket.socket, cut: threading.Event, answered: threading.Event
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while block := client.recv(65536):
                 if b"COMMIT\x00" in block and (not self._once or self.cuts == 0):
                     self.cuts += 1
+                    cut.set()  # before the server can answer
                     if self._forward:
-                        sink.sendall(block)
-                        sink.recv(1, socket.MSG_PEEK)  # the server has answered, so it is done
-                    source.shutdown(socket.SHUT_RDWR)
+                        server.sendall(block)
+                        answered.wait()
+                    client.shutdown(socket.SHUT_RDWR)
                     break
-                sink.sendall(block)
-            sink.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
+                server.sendall(block)
+            server.shutdown(socket.SHUT_RDWR)
+
+    def _answer(
+        self, server: socket.socket, client: socket.socket, cut: threading.Event, answered: threading.Event
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while block := server.recv(65536):
+                if cut.is_set():
+                    answered.set()
+                else:
+                    client.sendall(block)
+            client.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._listener.close()
